@@ -1,12 +1,12 @@
-"""Compile the C sources beside this file into extension modules: WebAssembly for Pyodide, and native ones.
+"""Compile the C sources in this folder into extension modules: WebAssembly for Pyodide, and native ones.
 
-Run as a script it writes modules where the package looks for them; a source tree then works like an installed wheel::
+As a script, it writes the modules where the package looks for them. A source tree then works like an installed wheel::
 
     python src/graphattend/simd/kernels/build.py [wasm | host | PLATFORM] [output folder]
 
-`ziglang` from PyPI (one pip install) compiles for every platform from any machine. The compiler in ``$CC`` is used
-instead when it is Emscripten's, as under ``pyodide build``, and for this machine when there is no ziglang. Objects and
-modules are cached by the hash of everything that went into them, so building again without a change does nothing.
+`ziglang` from PyPI compiles for every platform on any machine. The compiler in ``$CC`` is used instead if it is
+Emscripten's, as under ``pyodide build``, and for this machine if ziglang is missing. Objects and modules are cached by
+the hash of all their inputs, so a second build without changes does nothing.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ REPOSITORY = SOURCES.parents[3]
 CACHE = REPOSITORY / ".cache" / "kernels"
 ZIG_REQUIREMENT = "ziglang==0.17.1"
 
-#: Instruction sets beyond SIMD128 of each variant; the loader tries them in this order.
+#: Instruction sets of each variant in addition to SIMD128. The loader tries the variants in this order.
 VARIANTS: dict[str, tuple[str, ...]] = {"relaxed": ("relaxed_simd",), "simd128": ()}
 
-# -ffreestanding and -fno-builtin: nothing may turn into a call of libc, which the main module need not export.
-# The sources are vectorised and unrolled by hand; what the compiler would add to their remainders only costs size.
-# -Werror, not a look at stderr: Emscripten also tells there that it fills its cache.
+# -ffreestanding and -fno-builtin: no code may become a call of libc, which the main module may not export.
+# The sources are vectorised and unrolled by hand; further unrolling of remainders by the compiler only adds size.
+# -Werror instead of reading stderr, where Emscripten also reports that it fills its cache.
 COMMON_FLAGS = (
     *("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffreestanding", "-fno-builtin", "-g0", "-Wall", "-Werror"),
     *("-fno-vectorize", "-fno-slp-vectorize", "-mllvm", "-unroll-runtime=0"),
@@ -49,7 +49,7 @@ ELEMENTS: dict[str, tuple[str, ...]] = {"f32": (), "f64": ("-DF64",)}
 
 
 class Unit(NamedTuple):
-    """One compilation: a source, the flags it needs beside the common ones, and the name of its object."""
+    """One compilation: a source, its flags in addition to the common ones, and the name of its object."""
 
     source: Path
     flags: tuple[str, ...]
@@ -57,10 +57,10 @@ class Unit(NamedTuple):
 
 
 def modules() -> dict[str, list[Unit]]:
-    """The extension modules and what they are compiled from.
+    """Return the extension modules and their compilations.
 
-    `kernels`: the sources beside this file once for each dtype, those in `host/` and `python/` once. `ufuncs`: the
-    files named ``ufunc_*.c`` likewise, ``ufunc_module.c`` once, and the products of matrices.
+    `kernels` consists of the sources in this folder, once for each dtype, and those in `host/` and `python/`, once.
+    `ufuncs` consists of the files ``ufunc_*.c`` and the matrix products, once for each dtype, and ``ufunc_module.c``.
     """
     files = sorted(SOURCES.glob("*.c"))
     loops = [f for f in files if f.name.startswith("ufunc_")]
@@ -81,23 +81,23 @@ def _in_each_dtype(sources: list[Path]) -> list[Unit]:
 
 
 def headers() -> list[Path]:
-    """What the sources include."""
+    """Return the files that the sources include."""
     return sorted([*SOURCES.rglob("*.h"), *SOURCES.glob("*.def")])
 
 
 @cache
 def _version(command: tuple[str, ...]) -> str:
-    """What a compiler says of itself, or nothing if there is no such program."""
+    """Return the version text of a compiler, or an empty text if there is no such program."""
     if not command or shutil.which(command[0]) is None:
         return ""
     return subprocess.run([*command, "--version"], capture_output=True, text=True, check=False).stdout
 
 
 def emscripten() -> tuple[str, ...] | None:
-    """The command of Emscripten's compiler if it is to be used, else None.
+    """Return the command of Emscripten's compiler if it should be used, else None.
 
-    That is ``$CC`` if it is Emscripten's. ``pyodide build`` sets it only after it has asked what the build requires;
-    all the time it has ``$PYODIDE_ROOT`` and ``emcc`` on the path.
+    The command is ``$CC`` if it is Emscripten's. ``pyodide build`` sets ``$CC`` only after querying the build's
+    requirements, but always sets ``$PYODIDE_ROOT`` and has ``emcc`` on the path.
     """
     commands = [tuple(shlex.split(os.environ.get("CC", "")))]
     if "PYODIDE_ROOT" in os.environ:
@@ -108,8 +108,8 @@ def emscripten() -> tuple[str, ...] | None:
 def _compile_command(variant: str) -> list[str]:
     if command := emscripten():
         extra = ["-mrelaxed-simd"] if "relaxed_simd" in VARIANTS[variant] else []
-        # The compiler under `pyodide build` adds -Oz behind these, which makes a product of matrices seven times as
-        # slow; what is passed on to clang itself comes later still.
+        # The compiler under `pyodide build` appends -Oz, which makes a matrix product seven times as slow. Flags that
+        # are passed to clang itself come later and take precedence.
         return [*command, *COMMON_FLAGS, "-Xclang", "-O3", "-msimd128", *extra, "-c"]
     cpu = "+".join(["generic", "simd128", *VARIANTS[variant]])
     return [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-emscripten", f"-mcpu={cpu}", *COMMON_FLAGS, "-c"]
@@ -139,12 +139,12 @@ def _key(command: Iterable[str], files: Iterable[Path]) -> str:
 def _cached(
     name: str, command: list[str], inputs: list[Path], hashed: list[Path], output: tuple[str, ...] = ("-o",)
 ) -> Path:
-    """The output of `command` on `inputs`, from the cache if nothing that matters has changed."""
+    """Return the output of `command` for `inputs`, from the cache if no input has changed."""
     CACHE.mkdir(parents=True, exist_ok=True)
     stem, suffix = name.rsplit(".", 1)
     target = CACHE / f"{stem}-{_key(command, hashed)}.{suffix}"
     if not target.exists():
-        with tempfile.TemporaryDirectory(dir=CACHE) as folder:  # written whole or not at all
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:  # so that the output appears atomically
             fresh = Path(folder) / name
             _run([*command, *map(str, inputs), *output, str(fresh)])
             fresh.replace(target)
@@ -155,7 +155,7 @@ def build(output: Path | None = None) -> list[Path]:
     """Build every module in every variant into `output` (default: the package's `simd` folder).
 
     Returns:
-        The files written: ``kernels_relaxed.wasm``, ``kernels_simd128.wasm``, ...
+        The files that were written: ``kernels_relaxed.wasm``, ``kernels_simd128.wasm``, ...
     """
     output = output or SOURCES.parent
     output.mkdir(parents=True, exist_ok=True)
@@ -174,7 +174,7 @@ def build(output: Path | None = None) -> list[Path]:
 
 
 def _install(built: Path, target: Path) -> Path:
-    """Copy a module unless it is there already; a process that has loaded the old file keeps that."""
+    """Copy a module unless the target is equal. Processes that have loaded the old file keep its content."""
     if not target.exists() or target.read_bytes() != built.read_bytes():
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".kernels-") as folder:
             shutil.copyfile(built, Path(folder) / target.name).replace(target)
@@ -182,14 +182,14 @@ def _install(built: Path, target: Path) -> Path:
 
 
 class Platform(NamedTuple):
-    """Where native modules run: the compiler's name for it, the wheel's tag, and the instruction sets built for it.
+    """A platform for native modules: the compiler's target, the wheel's tag, and the instruction sets.
 
     Attributes:
-        target: Zig's target triple; a version in it is the oldest libc or system that the modules run on.
+        target: Zig's target triple. A version in it is the oldest libc or system on which the modules run.
         tag: The wheel's platform tag.
-        sets: Backend suffix to the compiler's CPU and the level that `cpu.c` asks of the processor.
-        suffix: Of the modules' file names.
-        link: Further arguments for the linker.
+        sets: Maps backend suffixes to the compiler's CPU and the processor level that `cpu.c` requires.
+        suffix: Suffix of the modules' file names.
+        link: Additional arguments for the linker.
     """
 
     target: str
@@ -201,10 +201,10 @@ class Platform(NamedTuple):
 
 _X86 = {"avx512": ("x86_64_v4", 4), "avx2": ("x86_64_v3", 3), "sse4": ("x86_64_v2", 2)}
 _ARM = {"neon": ("generic", 1)}
-_WINDOWS = ("-Wl,/Brepro",)  # no time of the build in the file
-# The module is loaded by its path; without a name of its own it would hold the path where it was linked.
+_WINDOWS = ("-Wl,/Brepro",)  # no build time in the file
+# The module is loaded by its path. Without an install name, it would contain the path where it was linked.
 _DARWIN = ("-nostdlib", "-Wl,-undefined,dynamic_lookup", "-Wl,-install_name,@rpath/graphattend")
-# The modules need no libc at all, so the same file runs with glibc and with musl. Windows' need its stack probe.
+# The modules need no libc, so the same file runs with glibc and musl. On Windows they need its stack probe.
 _LINUX = "manylinux_2_17_{0}.manylinux2014_{0}.musllinux_1_1_{0}"
 
 #: Every platform with native kernels.
@@ -219,17 +219,17 @@ PLATFORMS: dict[str, Platform] = {
 NATIVE_FLAGS = (
     *("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffreestanding", "-fno-builtin", "-g0", "-fno-math-errno"),
     *("-Wall", "-Wextra", "-Werror", "-Wno-psabi"),
-    *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),  # nothing is ever thrown through the kernels
+    *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),  # no exception passes through the kernels
 )
-# As in COMMON_FLAGS, for clang alone: remainders that are unrolled once more make modules a third larger. Only the
-# innermost loops of these sources gain from it, by 4 to 40 %.
+# As in COMMON_FLAGS, for clang only: unrolled remainders make modules a third larger. Only the innermost loops of these
+# sources are faster with them, by 4 to 40 %.
 ZIG_FLAGS = ("-fno-vectorize", "-fno-slp-vectorize")
 PLAIN_REMAINDERS = ("-mllvm", "-unroll-runtime=0")
 UNROLLED = {"flash", "flash_vjp", "single", "softmax"}
 
 
 def host() -> str | None:
-    """The platform of the running Python, or None if it can load no native kernels (another system, free-threaded)."""
+    """Return the platform of the running Python, or None if it cannot load native kernels (such as free-threaded)."""
     system = {"linux": "linux", "darwin": "macos", "win32": "windows"}.get(sys.platform, "")
     name = f"{system}-{platform.machine()}".lower()
     gil = sys.implementation.name == "cpython" and "free-threading" not in sys.version
@@ -237,13 +237,13 @@ def host() -> str | None:
 
 
 def has_zig() -> bool:
-    """Whether ziglang is installed for the running Python."""
+    """Return whether ziglang is installed for the running Python."""
     return importlib.util.find_spec("ziglang") is not None
 
 
 def wheel_platform(name: str) -> str:
-    """The platform tag of a wheel with the modules that `build_native` makes."""
-    # Another compiler than Zig takes the libraries of this machine.
+    """Return the platform tag of a wheel with the modules that `build_native` builds."""
+    # Compilers other than Zig use the libraries of this machine.
     return PLATFORMS[name].tag if has_zig() else re.sub(r"[-.]", "_", sysconfig.get_platform())
 
 
@@ -252,7 +252,7 @@ def _zig(*command: str) -> list[str]:
 
 
 def _python_library(target: Platform) -> list[str]:
-    """Windows resolves no name without an import library; this one has what `pyabi.h` declares."""
+    """Build the import library that Windows needs to resolve names, with the declarations of `pyabi.h`."""
     if target.suffix != ".pyd":
         return []
     header = (SOURCES / "python" / "pyabi.h").read_text()
@@ -270,13 +270,14 @@ def _python_library(target: Platform) -> list[str]:
 def build_native(name: str | None, output: Path | None = None) -> list[Path]:
     """Build the kernels for one of `PLATFORMS` into `output` (default: the package's `simd` folder).
 
-    The compiler is ziglang; without it ``$CC``, cc, gcc or clang, for this machine alone. `name` is what `host` gives.
+    The compiler is ziglang. Without ziglang, it is ``$CC``, cc, gcc or clang, which build only for this machine; `name`
+    must then be the result of `host`.
 
     Returns:
-        The files written: ``kernels_avx2.abi3.so``, ...
+        The files that were written: ``kernels_avx2.abi3.so``, ...
 
     Raises:
-        RuntimeError: There is no compiler, it failed, or no such platform.
+        RuntimeError: There is no compiler, it failed, or the platform is unknown.
     """
     if name not in PLATFORMS:
         raise RuntimeError("there are no native kernels for this Python" if name is None else f"no platform {name!r}")
@@ -286,8 +287,8 @@ def build_native(name: str | None, output: Path | None = None) -> list[Path]:
     compiler, link = _toolchain(name)
     written = []
     for instructions, (cpu, level) in goal.sets.items():
-        # cpu.c runs before anything is known of the processor.
-        small = ("-Os",) if instructions == "sse4" else ()  # for processors from before 2013: a fifth less code
+        # cpu.c runs before the processor is known.
+        small = ("-Os",) if instructions == "sse4" else ()  # for processors before 2013: saves a fifth of the code
         baseline, chosen = [*compiler, f"-DLEVEL={level}", "-c"], [*compiler, _cpu_flag(cpu), *small, "-c"]
         objects = [
             _cached(
@@ -305,7 +306,7 @@ def build_native(name: str | None, output: Path | None = None) -> list[Path]:
 
 
 def _toolchain(name: str) -> tuple[list[str], list[str]]:
-    """The commands that compile and link for a platform."""
+    """Return the commands that compile and link for a platform."""
     goal = PLATFORMS[name]
     if has_zig():
         zig = _zig("cc", "-target", goal.target)
@@ -334,8 +335,8 @@ def _host_compiler(name: str) -> list[str]:
 def build_sanitized(sanitizers: str = "address,undefined") -> Path:
     """Build the kernels for this machine with AddressSanitizer and UndefinedBehaviorSanitizer, or "thread", for tests.
 
-    Needs a compiler that brings their libraries; the Python that loads the result must have been started with the
-    former preloaded.
+    The compiler must provide the sanitizers' libraries. The Python that loads the result must be started with
+    AddressSanitizer's library preloaded.
     """
     flags = ["-std=gnu11", "-O1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-g"]
     flags += ["-fno-omit-frame-pointer", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
@@ -348,7 +349,7 @@ def build_sanitized(sanitizers: str = "address,undefined") -> Path:
 
 
 def main(what: str = "wasm", folder: str | None = None) -> None:
-    """Build, and list what was written."""
+    """Build, and print the files that were written."""
     output = Path(folder) if folder else None
     written = build(output) if what == "wasm" else build_native(host() or "" if what == "host" else what, output)
     for path in written:

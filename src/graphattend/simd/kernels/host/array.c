@@ -9,7 +9,7 @@ static Extent extent(const Array *array) {
 
 int disjoint(const Array *a, const Array *b) { return apart(extent(a), extent(b)); }
 
-/* Sorted by stride, each axis must step over everything inside it. */
+/* Sorted by stride, each axis must step over the whole extent of the smaller axes. */
 int overlaps_itself(const Array *array) {
     isize strides[MAX_AXES], lengths[MAX_AXES];
     int n = 0;

@@ -1,5 +1,5 @@
-/* Arrays as every host hands them over: plain memory with shape and strides. Nothing here knows
- * Python or JavaScript. */
+/* Arrays from any host: plain memory with shape and strides. The code is independent of Python and
+ * JavaScript. */
 #ifndef GA_ARRAY_H
 #define GA_ARRAY_H
 
@@ -26,8 +26,8 @@ static inline int given(const Array *a) { return a->kind != ABSENT; }
 static inline isize len(const Array *a, int i) { return a->shape[a->ndim - i]; }
 static inline isize step(const Array *a, int i) { return a->strides[a->ndim - i] / a->item; }
 
-/* Outputs (..., rows, width) of the same batch: one that is broadcast would be written several
- * times. */
+/* Whether outputs (..., rows, width) have the same batch. A broadcast output would be written
+ * several times. */
 static inline int same_batch(const Array *a, const Array *b) {
     if (a->ndim != b->ndim) return 0;
     for (int i = 0; i < a->ndim - 2; i++)
@@ -40,7 +40,7 @@ typedef struct {
     const char *low, *high;
 } Extent;
 
-/* One element's extent made that of a row, whose last element lies `reach` bytes away. */
+/* Extends one element's extent to that of a row, whose last element is `reach` bytes away. */
 static inline Extent stretched(Extent e, isize reach) {
     if (reach < 0) e.low += reach;
     else e.high += reach;

@@ -1,9 +1,9 @@
-/* How a host calls a kernel, and what a kernel asks of its host. kernels.def declares every kernel;
- * the host checks what is declared there (kinds, axes, layout, overlap), the kernel itself how the
- * shapes go together.
+/* The interface between hosts and kernels. kernels.def declares every kernel. The host checks the
+ * declared properties (kinds, axes, layout, overlap), and the kernel checks that the shapes fit
+ * together.
  *
- * A kernel answers in one of these ways: it did the work; it does not apply ("use another way":
- * nothing is wrong with the data); the shapes contradict each other; there is no memory. */
+ * A kernel returns one of these answers: it is done; it does not apply (the data are valid, but
+ * another method must be used); the shapes are inconsistent; memory is exhausted. */
 #ifndef GA_CALL_H
 #define GA_CALL_H
 
@@ -12,7 +12,7 @@
 typedef enum {
     DECLINED,
     DONE,
-    NOT_FINITE, /* done, and something in the data was infinite or NaN */
+    NOT_FINITE, /* done, and the data contain infinity or NaN */
     WRONG,      /* see Call.problem */
     NO_MEMORY,
 } Status;
@@ -32,10 +32,10 @@ static inline Status wrong(Call *call, const char *problem) {
     return WRONG;
 }
 
-/* What an operand is. REAL: in the dtype of the call, float32 or float64. */
+/* The kind of an operand. REAL: in the dtype of the call, float32 or float64. */
 typedef enum { REAL, DOUBLE, BYTES, LONGS, INDEX, MASK, NUMBER, SIZE, FLAG } Type;
-/* READ and WRITE want the last axis contiguous, STRIDED does not; MAYBE, MAYBE_WRITE and
- * MAYBE_STRIDED also take nothing. */
+/* READ and WRITE require a contiguous last axis, STRIDED does not. MAYBE, MAYBE_WRITE and
+ * MAYBE_STRIDED are optional. */
 typedef enum { READ, WRITE, STRIDED, MAYBE, MAYBE_WRITE, MAYBE_STRIDED } Use;
 
 typedef struct {
@@ -52,8 +52,8 @@ typedef struct {
     Kernel float32, float64;
 } Declaration;
 
-/* What every host checks before a call: that an array is as declared, in a call of dtype `real`
- * (nothing is read of its data); and that what is written shares no byte with anything else. */
+/* The checks of every host before a call: an array must be as declared, in a call of dtype `real`
+ * (its data are not read), and an output must not overlap another operand. */
 int array_fits(const Array *array, const Operand *operand, Kind real);
 int outputs_apart(const Call *call, const Operand *operands, int count);
 int item_size(Kind kind);
@@ -71,8 +71,8 @@ int item_size(Kind kind);
 #undef OPERAND
 #undef KERNEL_END
 
-/* Given by the host: memory aligned to a cache line, or 0; and the start and end of work
- * (multiply-adds, about) during which nothing of the host is touched. */
+/* Provided by the host: memory aligned to a cache line, or 0; and the start and end of work
+ * (approximate multiply-adds) during which the kernel does not use the host. */
 void *workspace_get(usize bytes);
 void workspace_free(void *workspace);
 void *work_begin(double work);

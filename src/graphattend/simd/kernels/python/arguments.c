@@ -27,8 +27,8 @@ int arguments_setup(PyObject *probe, PyObject *address, PyObject *shape0, PyObje
     usize data = (usize)PyLong_AsVoidPtr(address);
     isize rows = PyLong_AsSsize_t(shape0), stride = PyLong_AsSsize_t(stride0);
     if (PyErr_Occurred()) return 0;
-    /* Compared from the front, so that nothing is followed before what precedes it was found to be
-     * in place. */
+    /* Compare from the front, so that a pointer is followed only after all fields before it were
+     * verified. */
     if ((usize)array->data != data || array->ndim != 2 || array->shape[0] != rows ||
         array->strides[0] != stride || ((const NumpyDescr *)array->descr)->type_num != 11 ||
         !(array->flags & ALIGNED)) {
@@ -108,8 +108,8 @@ static PyObject *answer(Status status, const Call *call) {
     }
 }
 
-/* Writes a checked call into `memory`, (n,) of int8: whoever has its address can repeat it without
- * Python. */
+/* Writes a checked call into `memory`, (n,) of int8. Code with its address can repeat the call
+ * without Python. */
 static Status bind(PyObject *memory, Kernel function, const Call *call) {
     Array room;
     if (!get_array(memory, WRITE, &room) || room.kind != INT8 || room.ndim != 1 || !room.contiguous)
@@ -143,7 +143,7 @@ PyObject *call_kernel(const Declaration *kernel, PyObject *const *args, isize co
     return answer(binds ? bind(args[count - 1], function, &call) : function(&call), &call);
 }
 
-/* The address of the whole block lies before the aligned part. */
+/* The address of the whole block is stored before the aligned part. */
 void *workspace_get(usize bytes) {
     enum { LINE = 64 };
     char *whole = PyMem_Malloc(bytes + LINE + sizeof(void *));
@@ -157,8 +157,8 @@ void workspace_free(void *workspace) {
     if (workspace) PyMem_Free(((void **)workspace)[-1]);
 }
 
-/* While a kernel works, other threads of Python run, if the work is worth the change. As with
- * NumPy's functions, nobody may change the arrays meanwhile. */
+/* Other Python threads run during a kernel if its work is large enough. As with NumPy's functions,
+ * the arrays must not be changed meanwhile. */
 #ifdef __wasm__ /* one thread only */
 void *work_begin(double work) { return (void)work, (void *)0; }
 void work_end(void *state) { (void)state; }

@@ -1,5 +1,5 @@
-/* The module's entry. It asks the processor first, so this file alone is compiled for the oldest
- * one: no other code of a build may run where its instructions are missing. */
+/* The module's entry, which first checks the processor. Only this file is compiled for the oldest
+ * processor; other code must not run on processors that lack its instructions. */
 #include "pyabi.h"
 
 PyObject *kernels_module(void); /* module.c */

@@ -27,7 +27,7 @@
 #undef OPERAND
 #undef KERNEL_END
 
-/* setup(probe, address, rows, stride): a float32 array and where NumPy says its data lie */
+/* setup(probe, address, rows, stride): a float32 array, and the layout that NumPy reports for it */
 static PyObject *setup(PyObject *self, PyObject *const *args, isize count) {
     (void)self;
     if (count != 4) {
