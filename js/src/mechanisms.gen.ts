@@ -675,26 +675,26 @@ export interface Euclidean extends Remote {
   transport<D extends Dtype = "float32">(x: Data, y: Data, v: Data, options?: CallOptions<D>): Promise<Numbers<D>>;
 }
 
-/** What `evaluate` found. */
+/** The result of `evaluate`. */
 export interface Evaluation extends Remote {
   readonly fields: Readonly<{ best: string; best_baseline: string | null; complete: boolean; primary: string; task: string }>;
   get(name: "metrics", options?: CallOptions): Promise<string[]>;
   get(name: "skipped", options?: CallOptions): Promise<Record<string, string>>;
-  /** How often predictions of each probability were right in the test parts of all seeds. */
+  /** Compare predicted probabilities with observed frequencies on the test parts of all seeds. */
   calibration<D extends Dtype = "float32">(name: string, options?: CallOptions<D>): Promise<Numbers<D> | null>;
-  /** Names of the mechanisms, and the Jensen–Shannon divergences of their learned attentions, (R, R) in bits. */
+  /** Return the mechanisms' names and the Jensen–Shannon divergences of their attentions, (R, R) in bits. */
   disagreement<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<[string[], Numbers<D>]>;
-  /** How much the learned attentions of all mechanisms differ at each node. */
+  /** Return how much the learned attentions of all mechanisms differ at each node. */
   disagreementByNode<D extends Dtype = "float32">(options?: CallOptions<D>): Promise<Numbers<D>>;
-  /** How training changed what each mechanism attends to. */
+  /** Return how training changed the attention of each mechanism. */
   learned(options?: CallOptions): Promise<Record<string, Matrix | number>[]>;
-  /** The rows as text for a terminal, the best first, and what training did to the attention. */
+  /** Return the rows, best first, and the attention before and after training as text for a terminal. */
   table(options?: CallOptions): Promise<string>;
-  /** The evaluation as JSON values. */
+  /** Return the evaluation as JSON values. */
   toDict(options?: CallOptions): Promise<{ [name: string]: Json }>;
-  /** `to_dict` as text. */
+  /** Return `to_dict` as JSON text. */
   toJson(options?: CallOptions): Promise<string>;
-  /** The neighbours that `node` attends to most after (or before) training, with their weights. */
+  /** Return the neighbours that `node` attends to most after (or before) training, with their weights. */
   top(name: string, node: number, options?: {
     /** @default 3 */
     count?: number;
@@ -1616,121 +1616,121 @@ export interface Functions {
   } & CallOptions): Promise<string>;
   };
   "evaluation": {
-  /** Share of the predictions that are right. */
+  /** Share of correct predictions. */
   accuracy(labels: Data, predicted: Data, options?: CallOptions): Promise<number>;
-  /** Mean of the precision at each recall, Σ (R_n - R_{n-1}) P_n over the distinct scores, from the highest. */
+  /** Average precision Σ (R_n - R_{n-1}) P_n over the distinct scores in decreasing order. */
   averagePrecision(labels: Data, scores: Data, options?: CallOptions): Promise<number>;
-  /** How often predictions of each probability are right, in intervals of equal width. */
+  /** Compare predicted probabilities with observed frequencies, in intervals of equal width. */
   calibration<D extends Dtype = "float32">(labels: Data, probabilities: Data, options?: {
     /** Number B of intervals. @default 10 */
     bins?: number;
   } & CallOptions<D>): Promise<Numbers<D>>;
-  /** Train every mechanism on the same task, and measure it on what training did not see. */
+  /** Train every mechanism on the same task, and measure it on held-out data. */
   evaluate(graph: GraphData, task: string, options?: {
     /** Registry keys, or mechanisms of width `hidden`; all that apply to the graph by default. */
     mechanisms?: readonly (string | Attention)[] | null;
     /** (V, F) features; by default a spectral embedding of the graph without the held-out links. */
     x?: Data | null;
-    /** (V,) classes for "labels": integers, -1 where none is known, or text. */
+    /** (V,) classes for the task "labels": integers, with -1 for unknown, or text. */
     labels?: Data | null;
     /** Shares of training, validation and test, or the parts themselves, as a tuple or by name: nodes (indices or masks) for labels, (2, K) pairs of nodes for links. By default 70/10/20 % of the links, and 60/20/20 % of each class. */
     split?: Data | null;
-    /** How many seeds, or the seeds. @default 3 */
+    /** Number of seeds, or the seeds. @default 3 */
     seeds?: number | readonly number[];
-    /** Whether common neighbours, Adamic–Adar, the features alone and a graph convolution are measured too. @default true */
+    /** Whether to measure common neighbours, Adamic–Adar, the features alone and a graph convolution, too. @default true */
     baselines?: boolean;
-    /** Most epochs of a run. @default 200 */
+    /** Maximum number of epochs per run. @default 200 */
     epochs?: number;
-    /** A run ends after so many epochs without a better validation. @default 30 */
+    /** Number of epochs without improvement in validation after which a run stops. @default 30 */
     patience?: number;
     /** Width D of the mechanisms. @default 32 */
     hidden?: number;
     /** Learning rate. @default 0.01 */
     lr?: number;
-    /** 1 or 2: how many layers the network has. The second attends over the outputs of the first; it is the same mechanism with parameters of its own. The attention that is reported is that of the last. @default 1 */
+    /** Number of layers of the network, 1 or 2. The second layer is the same mechanism with its own parameters, and attends over the outputs of the first. The result describes the attention of the last layer. @default 1 */
     layers?: number;
-    /** Folder that keeps every run under a hash of all that decides it; runs found there are not repeated. */
+    /** Folder that stores every run under a hash of everything that affects it. Stored runs are not repeated. */
     cache?: string | null;
   } & CallOptions): Promise<Evaluation>;
-  /** Evaluate mechanisms on the graph in a file's text. */
+  /** Evaluate mechanisms on a graph, given the text of its file. */
   evaluateFile(content: string, options?: {
     /** "links" or "labels". @default "links" */
     task?: string;
-    /** What the file's name ends in, which tells its format. @default ".json" */
+    /** Suffix of the file's name, which determines the format. @default ".json" */
     suffix?: string;
-    /** What errors call the graph. @default "graph" */
+    /** Name of the graph in error messages. @default "graph" */
     name?: string;
     /** Also make the HTML page. @default false */
     report?: boolean;
-    /** As for `evaluate`, like all that follow. */
+    /** As for `evaluate`, like all arguments that follow. */
     mechanisms?: readonly string[] | null;
     /** (V, F) features. */
     x?: Data | null;
     /** (V,) classes. */
     labels?: Data | null;
-    /** Split. */
+    /** Shares or parts for training, validation and test. */
     split?: Data | null;
-    /** Seeds. @default 3 */
+    /** Number of seeds, or the seeds. @default 3 */
     seeds?: number | readonly number[];
-    /** Whether baselines are measured. @default true */
+    /** Whether to measure the baselines. @default true */
     baselines?: boolean;
-    /** Most epochs of a run. @default 200 */
+    /** Maximum number of epochs per run. @default 200 */
     epochs?: number;
-    /** Epochs without a better validation. @default 30 */
+    /** Epochs without improvement after which a run stops. @default 30 */
     patience?: number;
     /** Width D. @default 32 */
     hidden?: number;
     /** Learning rate. @default 0.01 */
     lr?: number;
-    /** Layers of the network, 1 or 2. @default 1 */
+    /** Number of layers of the network, 1 or 2. @default 1 */
     layers?: number;
-    /** Folder of finished runs. */
+    /** Folder in which finished runs are stored. */
     cache?: string | null;
   } & CallOptions): Promise<Record<string, Matrix | number>>;
-  /** Train one mechanism as `evaluate` does, and give back what it has learned. */
+  /** Train one mechanism as `evaluate` does, and return the trained mechanism. */
   fit(graph: GraphData, task: string, mechanism: string | Attention, options?: {
     /** (V, F) features. */
     x?: Data | null;
     /** (V,) classes. */
     labels?: Data | null;
-    /** Split. */
+    /** Shares or parts for training, validation and test. */
     split?: Data | null;
     /** Seed of split, parameters and negatives. @default 0 */
     seed?: number;
-    /** Most epochs. @default 200 */
+    /** Maximum number of epochs. @default 200 */
     epochs?: number;
-    /** Epochs without a better validation. @default 30 */
+    /** Epochs without improvement after which training stops. @default 30 */
     patience?: number;
     /** Width D. @default 32 */
     hidden?: number;
     /** Learning rate. @default 0.01 */
     lr?: number;
-    /** 1 or 2; what is given back is the last layer. @default 1 */
+    /** Number of layers, 1 or 2. The result is the last layer. @default 1 */
     layers?: number;
   } & CallOptions): Promise<Fit | null>;
-  /** Share of the positives that rank among the first k beside their own negatives. */
+  /** Share of the positives that rank among the first k when sorted with their own negatives. */
   hitsAt(positive: Data, negatives: Data, options?: {
-    /** How many ranks count. @default 10 */
+    /** Number of ranks that count. @default 10 */
     k?: number;
   } & CallOptions): Promise<number>;
-  /** Jensen–Shannon divergence of two attentions, mean over the nodes that have neighbours. */
+  /** Jensen–Shannon divergence of two attentions, averaged over the nodes that have neighbours. */
   jensenShannon(graph: GraphData, first: Data, second: Data, options?: CallOptions): Promise<number>;
   /** F1 = 2 TP / (2 TP + FP + FN) of each class, averaged over the classes that occur in either argument. */
   macroF1(labels: Data, predicted: Data, options?: CallOptions): Promise<number>;
   /** Mean of 1 / rank of each positive among its own negatives; a tie counts one half. */
   meanReciprocalRank(positive: Data, negatives: Data, options?: CallOptions): Promise<number>;
-  /** Area under the ROC curve: the chance that a positive scores above a negative, ties counting one half. */
+  /** Area under the ROC curve: the probability that a positive scores above a negative; a tie counts one half. */
   rocAuc(labels: Data, scores: Data, options?: CallOptions): Promise<number>;
-  /** Two-sided p-value of paired differences: how often random signs give a mean at least as large. */
+  /** Two-sided p-value of paired differences: the share of sign patterns whose mean is at least as large in magnitude. */
   signFlipTest(differences: Data, options?: {
-    /** Random sign vectors where n is above 13. @default 10000 */
+    /** Number of random sign patterns if N is above 13. @default 10000 */
     samples?: number;
-    /** Seed of the random sign vectors. @default 0 */
+    /** Seed of the random sign patterns. @default 0 */
     seed?: number;
   } & CallOptions): Promise<number>;
-  /** Share of the k strongest edges of a node that two attentions have in common, mean over the nodes. */
+  /** Share of a node's k strongest edges that two attentions have in common, averaged over the nodes. */
   topOverlap(graph: GraphData, first: Data, second: Data, options?: {
-    /** How many edges of a node count. @default 3 */
+    /** Number of edges per node. @default 3 */
     k?: number;
   } & CallOptions): Promise<number>;
   };

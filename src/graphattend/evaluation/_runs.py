@@ -17,13 +17,13 @@ from .networks import AttentionLayer, Layer, LayerNetwork, LinearNetwork, Networ
 from .tasks import Links, Task
 
 WEIGHT_DECAY = 5e-4
-#: Weight of the validation loss beside the validation metric.
+#: Weight of the validation loss relative to the validation metric.
 TIE_BREAK = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings that determine the result, beside graph, features and labels."""
+    """The settings that determine the result, apart from graph, features and labels."""
 
     seeds: tuple[int, ...]
     epochs: int
@@ -34,12 +34,12 @@ class Settings:
 
 
 def network(layer: Layer, task: Task, x: np.ndarray, settings: Settings) -> LayerNetwork:
-    """The network for a task with this layer in it."""
+    """Return the network with this layer for a task."""
     return LayerNetwork(x, layer, settings.hidden, task.out_dim, task.dropout, settings.layers)
 
 
 def scored(task: Links, score: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
-    """Score a baseline that has no parameters."""
+    """Measure a baseline that has no parameters."""
     run = {
         "metrics": task.measure_scores(score, "test"),
         "validation": task.measure_scores(score, "validation")[task.primary],
@@ -52,7 +52,7 @@ def scored(task: Links, score: Callable[[np.ndarray], np.ndarray]) -> dict[str, 
 def trained(
     task: Task, model: Network, settings: Settings, seed: int, going: Callable[[int], bool]
 ) -> dict[str, Any] | None:
-    """Train with early stopping, measure the best epoch; None if cancelled."""
+    """Train with early stopping and measure the best epoch; return None if cancelled."""
     times: list[float] = []
 
     def objective(params: dict[str, np.ndarray], batch: Any, rng: np.random.Generator) -> tuple[Any, Any]:
@@ -64,7 +64,7 @@ def trained(
         return value, grads
 
     def validate(params: dict[str, np.ndarray]) -> float:
-        # On a few nodes or links the metric moves in steps; between two of them the loss decides.
+        # With few nodes or links many epochs have the same metric; the loss breaks the ties.
         output = model.apply(params)[0]
         return task.measure(output, "validation")[task.primary] - TIE_BREAK * task.validation_loss(output)
 
@@ -74,7 +74,7 @@ def trained(
         lambda: objective(start, data.batch(np.arange(len(data)), np.random.default_rng(0)), np.random.default_rng(0))
     )
     times.clear()
-    convex = isinstance(model, LinearNetwork)  # takes larger steps, and the last epoch is the best
+    convex = isinstance(model, LinearNetwork)  # allows larger steps, and the last epoch is the best
     trainer = Trainer(
         objective,
         Adam(lr=settings.lr * (10 if convex else 1), weight_decay=WEIGHT_DECAY),
@@ -84,7 +84,7 @@ def trained(
         validate=validate,
         mode="max",
     )
-    with silence():  # a run that diverges ends in an error of the trainer's
+    with silence():  # if the run diverges, the trainer raises an error
         result = trainer.fit(start, data, on_progress=lambda p: going(p.epoch + 1))
     if result.reason == "cancelled":
         return None
@@ -102,8 +102,8 @@ def trained(
 
 
 def _peak(step: Callable[[], Any]) -> int:
-    """Most bytes that Python and NumPy hold at a time during a step, beyond what they held before."""
-    if tracemalloc.is_tracing():  # another measurement is under way; its peak is not ours to reset
+    """Return the peak of the memory that Python and NumPy allocate during a step, in bytes."""
+    if tracemalloc.is_tracing():  # do not reset the peak of another measurement
         step()
         return 0
     tracemalloc.start()
@@ -115,7 +115,7 @@ def _peak(step: Callable[[], Any]) -> int:
 
 
 def edge_weights(model: LayerNetwork, params: dict[str, np.ndarray]) -> np.ndarray:
-    """One weight per edge in the last layer, heads averaged, (K,)."""
+    """Return one weight per edge of the last layer, averaged over the heads, (K,)."""
     layer = model.layer
     assert isinstance(layer, AttentionLayer)
     own, latents = model.last(params)

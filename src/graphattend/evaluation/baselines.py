@@ -13,9 +13,9 @@ from ._runs import Settings, network
 from .networks import GCNLayer, LinearNetwork, Network
 from .tasks import Labels, Links, PairScores, Task, dot_product, undirected_pairs
 
-#: ``baseline(task, x, settings)``: a network to train, a function that scores pairs, or None where it does not apply.
+#: ``baseline(task, x, settings)`` returns a network to train, a function that scores pairs, or None if not applicable.
 Baseline = Callable[[Task, np.ndarray, Settings], Network | PairScores | None]
-#: Baselines by the names that results give them.
+#: Baselines by their names in the results.
 BASELINES: Registry[Baseline] = Registry("baseline")
 
 
@@ -27,7 +27,7 @@ def _neighbours(graph: NeighborGraph) -> list[np.ndarray]:
 
 
 def _common(graph: NeighborGraph, weight: np.ndarray) -> PairScores:
-    """Σ weight over the common neighbours of a pair."""
+    """Return a function that scores pairs of nodes by the sum of the weights of their common neighbours."""
     sets = _neighbours(graph)
 
     def score(pairs: np.ndarray) -> np.ndarray:
@@ -39,13 +39,13 @@ def _common(graph: NeighborGraph, weight: np.ndarray) -> PairScores:
 
 @BASELINES.register("common_neighbors")
 def common_neighbors(task: Task, x: np.ndarray, settings: Settings) -> PairScores | None:
-    """How many neighbours two nodes share: Liben-Nowell & Kleinberg 2007, table 1."""
+    """Score pairs by the number of common neighbours: Liben-Nowell & Kleinberg 2007, table 1."""
     return _common(task.graph, np.ones(task.graph.num_nodes)) if isinstance(task, Links) else None
 
 
 @BASELINES.register("adamic_adar")
 def adamic_adar(task: Task, x: np.ndarray, settings: Settings) -> PairScores | None:
-    """Σ 1 / log(degree) over the neighbours two nodes share: Adamic & Adar 2003."""
+    """Score pairs by Σ 1 / log(degree) over their common neighbours: Adamic & Adar 2003."""
     if not isinstance(task, Links):
         return None
     degree = np.array([near.size for near in _neighbours(task.graph)])
@@ -54,7 +54,7 @@ def adamic_adar(task: Task, x: np.ndarray, settings: Settings) -> PairScores | N
 
 @BASELINES.register("features")
 def features(task: Task, x: np.ndarray, settings: Settings) -> Network | PairScores:
-    """The features alone: their cosine for a pair, logistic regression for a class."""
+    """Use the features without the graph: cosine similarity for links, logistic regression for labels."""
     if isinstance(task, Labels):
         return LinearNetwork(x, task.out_dim)
     length = np.sqrt((x * x).sum(axis=1, keepdims=True))
@@ -63,11 +63,11 @@ def features(task: Task, x: np.ndarray, settings: Settings) -> Network | PairSco
 
 @BASELINES.register("gcn")
 def gcn(task: Task, x: np.ndarray, settings: Settings) -> Network:
-    """Graph convolutions in the place of attention: Kipf & Welling 2017."""
+    """Use graph convolutions instead of attention: Kipf & Welling 2017."""
     return network(GCNLayer(task.graph, settings.hidden), task, x, settings)
 
 
 def applicable(task: Task, x: np.ndarray, settings: Settings) -> dict[str, Any]:
-    """The baselines of a task, by name."""
+    """Return the baselines that apply to a task, by name."""
     made = {name: make(task, x, settings) for name, make in BASELINES.items()}
     return {name: found for name, found in made.items() if found is not None}

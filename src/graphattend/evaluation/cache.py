@@ -17,7 +17,7 @@ from ..storage import write_atomically
 
 @dataclasses.dataclass(frozen=True)
 class Cache:
-    """Finished runs in a folder, under the hash of all that decides them; without a folder nothing is kept."""
+    """Finished runs in a folder, stored under a hash of everything that affects them; no folder means no cache."""
 
     folder: Path | None
 
@@ -30,7 +30,7 @@ class Cache:
         return self.folder / f"graphattend-evaluation-{key}.json"
 
     def find(self, key: str) -> dict[str, Any] | None:
-        """The cached run of a hash; None if there is none or it cannot be read."""
+        """Return the run stored under a hash, or None if it is missing or cannot be read."""
         if self.folder is None or not self._path(key).exists():
             return None
         try:
@@ -40,13 +40,13 @@ class Cache:
         return found if isinstance(found, dict) and found.get("key") == key else None
 
     def keep(self, key: str, found: Mapping[str, Any]) -> None:
-        """Keep a run."""
+        """Store a run under a hash."""
         if self.folder is not None:
             write_atomically(str(self._path(key)), json.dumps({"key": key, **found}).encode())
 
 
 def digest(*parts: object) -> str:
-    """SHA-256 of arrays and of values in JSON types."""
+    """Return the SHA-256 hash of arrays and JSON values, in hexadecimal digits."""
     found = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
@@ -58,7 +58,7 @@ def digest(*parts: object) -> str:
 
 
 def arrays(value: object) -> Iterator[np.ndarray]:
-    """The arrays of a task, wherever they are."""
+    """Yield all arrays in nested dataclasses and tuples."""
     if isinstance(value, np.ndarray):
         yield value
     elif dataclasses.is_dataclass(value):

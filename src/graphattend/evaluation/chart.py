@@ -1,4 +1,4 @@
-"""An evaluation as a picture (quality beside cost) and as a page."""
+"""Draw an evaluation as a picture (quality and cost) or as a page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..graph.properties import described
 from .metrics import divergence_by_node
 from .results import Evaluation, attended, best_connected_first, names_of, sorted_rows, top_text
 
-#: What the columns of the table mean.
+#: Meanings of the table's columns.
 _TOLD = {
     "roc_auc": "the chance that a held-out link scores higher than a pair of nodes without a link; 50 % is guessing",
     "average_precision": "the share of links among the pairs with the highest scores, averaged over all links",
@@ -32,7 +32,7 @@ _LEFT, _WIDTH, _GAP, _COST, _ROW = 150, 330, 30, 170, 20
 
 
 def quality_svg(found: Evaluation) -> str:
-    """The primary metric with its spread over the seeds, best first, and the time of an epoch beside it."""
+    """Draw the primary metric with its spread over the seeds, best first, and the time of an epoch."""
     rows = sorted_rows(found)
     ends = [row[found.primary][0] + sign * row[found.primary][1] for row in rows for sign in (-1, 1)]
     low, high = max(0.0, min(ends) - 0.02), min(1.0, max(ends) + 0.02)
@@ -72,10 +72,10 @@ def quality_svg(found: Evaluation) -> str:
 
 
 def calibration_svg(curves: Mapping[str, tuple[str, np.ndarray]]) -> str:
-    """What was predicted against what was true; on the diagonal both are equal.
+    """Draw observed frequencies against predicted probabilities; on the diagonal both are equal.
 
     Args:
-        curves: By name, the class of the line and what `Evaluation.calibration` gives.
+        curves: By name, the CSS class of the line and the array that `Evaluation.calibration` returns.
 
     Returns:
         The SVG element.
@@ -108,7 +108,7 @@ def calibration_svg(curves: Mapping[str, tuple[str, np.ndarray]]) -> str:
 
 
 def _table(header: list[str], rows: list[list[str]], *, text: bool = False) -> str:
-    """A table of cells in HTML: numbers beside a name, or text."""
+    """Return an HTML table of names and numbers, or with `text` of text only."""
 
     def row(tag: str, cells: list[str]) -> str:
         return "".join(f"<{tag}{' class=n' if i and not text else ''}>{cell}</{tag}>" for i, cell in enumerate(cells))
@@ -136,7 +136,7 @@ def _quality_table(found: Evaluation) -> str:
 
 
 def _top_table(found: Evaluation, count: int) -> str:
-    """The strongest neighbours of the best connected nodes under the best mechanism, before and after training."""
+    """Return a table of the best connected nodes' strongest neighbours before and after training."""
     names = names_of(found.graph)
     rows = [
         [names[n], *(top_text(found, found.best, n, before=before) for before in (True, False))]
@@ -146,7 +146,7 @@ def _top_table(found: Evaluation, count: int) -> str:
 
 
 def _learned_pictures(found: Evaluation) -> str:
-    """The graph with the weights of the best mechanism, before and after training."""
+    """Draw the graph with the weights of the best mechanism, before and after training."""
     nodes = best_connected(found.graph)
     linked = (found.graph.degree() + np.bincount(found.graph.indices, minlength=found.graph.num_nodes)) > 0
     nodes = nodes[linked[nodes]]
@@ -176,7 +176,7 @@ def _calibration(found: Evaluation) -> str:
 
 
 def _disagreement(found: Evaluation) -> str:
-    """Which mechanisms disagree most, and on which nodes."""
+    """Show which mechanisms disagree most, and on which nodes."""
     labels, matrix = found.disagreement()
     title = "<h2>Where the learned mechanisms disagree</h2>"
     if len(labels) < 2:
@@ -203,7 +203,7 @@ def _disagreement(found: Evaluation) -> str:
 
 
 def page(found: Evaluation) -> str:
-    """The whole evaluation as one HTML page without any outside resource."""
+    """Return the evaluation as one HTML page that needs no other file."""
     title = "Which mechanism predicts " + ("held-out links" if found.task == "links" else "labels")
     baseline = found.best_baseline
     best = f"The best mechanism is {escaped(found.best)}"
@@ -262,5 +262,5 @@ def _draw(found: Evaluation) -> Any:
 
 
 def write_chart(found: Evaluation, path: str) -> None:
-    """Write what the suffix asks for; see `Evaluation.plot`."""
+    """Write the picture or page in the format of the suffix; see `Evaluation.plot`."""
     write_picture(path, lambda: quality_svg(found), lambda: page(found), _draw(found), "path")

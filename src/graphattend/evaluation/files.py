@@ -1,4 +1,4 @@
-"""An evaluation of the text of a graph file, with the data that a page or a script displays."""
+"""Evaluate mechanisms on the text of a graph file, for a page or a script."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ def evaluate_file(
     layers: int = 1,
     cache: str | None = None,
 ) -> dict[str, Any]:
-    """Evaluate mechanisms on the graph in a file's text.
+    """Evaluate mechanisms on a graph, given the text of its file.
 
     Args:
         content: The file's text.
         task: "links" or "labels".
-        suffix: What the file's name ends in, which tells its format.
-        name: What errors call the graph.
+        suffix: Suffix of the file's name, which determines the format.
+        name: Name of the graph in error messages.
         report: Also make the HTML page.
-        mechanisms: As for `evaluate`, like all that follow.
+        mechanisms: As for `evaluate`, like all arguments that follow.
         x: (V, F) features.
         labels: (V,) classes.
-        split: Split.
-        seeds: Seeds.
-        baselines: Whether baselines are measured.
-        epochs: Most epochs of a run.
-        patience: Epochs without a better validation.
+        split: Shares or parts for training, validation and test.
+        seeds: Number of seeds, or the seeds.
+        baselines: Whether to measure the baselines.
+        epochs: Maximum number of epochs per run.
+        patience: Epochs without improvement after which a run stops.
         hidden: Width D.
         lr: Learning rate.
-        layers: Layers of the network, 1 or 2.
-        cache: Folder of finished runs.
+        layers: Number of layers of the network, 1 or 2.
+        cache: Folder in which finished runs are stored.
 
     Returns:
         ``evaluation`` (as `Evaluation.to_dict`), ``table`` (text) and ``report`` (HTML) or None.
 
     Raises:
-        LoadError: The text cannot be read as a graph.
+        LoadError: The text is not a graph in this format.
 
     Example:
         >>> from graphattend.evaluation import evaluate_file

@@ -1,4 +1,4 @@
-"""Measures of a prediction, and of how much two attentions over the same graph differ."""
+"""Metrics of predictions, and measures of the difference between two attentions over the same graph."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def _binary(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarra
 
 
 def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Area under the ROC curve: the chance that a positive scores above a negative, ties counting one half.
+    """Area under the ROC curve: the probability that a positive scores above a negative; a tie counts one half.
 
     Args:
         labels: (K,) zeros and ones.
         scores: (K,).
 
     Returns:
-        A number in 0 … 1; 0.5 is chance.
+        A number in 0 … 1; chance level is 0.5.
 
     Raises:
-        InvalidConfigError: Other labels, or only one kind of them.
+        InvalidConfigError: A label is not 0 or 1, or all labels are equal.
 
     Source:
         Fawcett 2006, "An introduction to ROC analysis".
@@ -69,17 +69,17 @@ def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Mean of the precision at each recall, Σ (R_n - R_{n-1}) P_n over the distinct scores, from the highest.
+    """Average precision Σ (R_n - R_{n-1}) P_n over the distinct scores in decreasing order.
 
     Args:
         labels: (K,) zeros and ones.
         scores: (K,).
 
     Returns:
-        A number in 0 … 1; the share of positives is chance.
+        A number in 0 … 1; chance level is the share of positives.
 
     Raises:
-        InvalidConfigError: Other labels, or only one kind of them.
+        InvalidConfigError: A label is not 0 or 1, or all labels are equal.
 
     Source:
         Zhu 2004, "Recall, precision and average precision".
@@ -107,7 +107,7 @@ def mean_reciprocal_rank(positive: ArrayLike, negatives: ArrayLike) -> float:
 
     Args:
         positive: (K,) scores of the positives.
-        negatives: (K, n) scores of the negatives of each.
+        negatives: (K, n) scores of the negatives of each positive.
 
     Returns:
         A number above 0, at most 1.
@@ -124,12 +124,12 @@ def mean_reciprocal_rank(positive: ArrayLike, negatives: ArrayLike) -> float:
 
 
 def hits_at(positive: ArrayLike, negatives: ArrayLike, k: int = 10) -> float:
-    """Share of the positives that rank among the first k beside their own negatives.
+    """Share of the positives that rank among the first k when sorted with their own negatives.
 
     Args:
         positive: (K,) scores of the positives.
-        negatives: (K, n) scores of the negatives of each.
-        k: How many ranks count.
+        negatives: (K, n) scores of the negatives of each positive.
+        k: Number of ranks that count.
 
     Returns:
         A number in 0 … 1.
@@ -154,7 +154,7 @@ def _classes(labels: ArrayLike, predicted: ArrayLike) -> tuple[np.ndarray, np.nd
 
 
 def accuracy(labels: ArrayLike, predicted: ArrayLike) -> float:
-    """Share of the predictions that are right.
+    """Share of correct predictions.
 
     Args:
         labels: (K,) classes.
@@ -196,19 +196,19 @@ def macro_f1(labels: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def calibration(labels: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> np.ndarray:
-    """How often predictions of each probability are right, in intervals of equal width.
+    """Compare predicted probabilities with observed frequencies, in intervals of equal width.
 
     Args:
-        labels: (K,) zeros and ones: what was true.
-        probabilities: (K,) in 0 … 1: what was predicted.
+        labels: (K,) true labels, zeros and ones.
+        probabilities: (K,) predicted probabilities of the label 1.
         bins: Number B of intervals.
 
     Returns:
-        (B, 3): in each interval the number of predictions, their mean probability, and the share that was true; zeros
-        where there is none. Of a calibrated prediction the last two are equal.
+        (B, 3): for each interval the number of predictions, their mean probability, and the share of ones among their
+        labels; zeros if the interval is empty. The last two are equal for a calibrated predictor.
 
     Raises:
-        InvalidConfigError: Labels other than zeros and ones, or probabilities outside 0 … 1.
+        InvalidConfigError: A label is not 0 or 1, or a probability is outside 0 … 1.
 
     Source:
         Niculescu-Mizil & Caruana 2005, "Predicting good probabilities with supervised learning".
@@ -233,14 +233,14 @@ def calibration(labels: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> 
 
 
 def sign_flip_test(differences: ArrayLike, *, samples: int = 10_000, seed: int = 0) -> float:
-    """Two-sided p-value of paired differences: how often random signs give a mean at least as large.
+    """Two-sided p-value of paired differences: the share of sign patterns whose mean is at least as large in magnitude.
 
-    Up to 13 differences all 2^n signs are tried, so the value is exact; 3 pairs cannot go below 0.25.
+    For up to 13 differences all 2^N sign patterns are tried, so the value is exact; for 3 pairs it is at least 0.25.
 
     Args:
         differences: (N,) one difference per pair.
-        samples: Random sign vectors where n is above 13.
-        seed: Seed of the random sign vectors.
+        samples: Number of random sign patterns if N is above 13.
+        seed: Seed of the random sign patterns.
 
     Returns:
         A number above 0, at most 1.
@@ -260,7 +260,7 @@ def sign_flip_test(differences: ArrayLike, *, samples: int = 10_000, seed: int =
     else:
         random = np.random.default_rng(seed)
         signs = 1 - 2 * random.integers(0, 2, (samples, d.size))
-        signs[0] = 1  # the signs that were seen are one of the possible ones
+        signs[0] = 1  # the observed signs are one of the possible patterns
     sums = np.abs(signs @ d)
     return float((sums >= np.abs(d.sum()) * (1 - 1e-12)).mean())
 
@@ -275,15 +275,15 @@ def _attentions(graph: NeighborGraph, *weights: ArrayLike) -> list[np.ndarray]:
 
 
 def jensen_shannon(graph: NeighborGraph, first: ArrayLike, second: ArrayLike) -> float:
-    """Jensen–Shannon divergence of two attentions, mean over the nodes that have neighbours.
+    """Jensen–Shannon divergence of two attentions, averaged over the nodes that have neighbours.
 
     Args:
         graph: A `NeighborGraph`.
-        first: (K,) one weight per edge; those of a node sum to 1.
+        first: (K,) one weight per edge; the weights of a node sum to 1.
         second: (K,) likewise.
 
     Returns:
-        A number in bits, 0 where they agree, 1 where no node looks at a neighbour under both.
+        A number of bits: 0 if the attentions are equal, 1 if no node attends to the same neighbour under both.
 
     Source:
         Lin 1991, "Divergence measures based on the Shannon entropy".
@@ -300,7 +300,7 @@ def jensen_shannon(graph: NeighborGraph, first: ArrayLike, second: ArrayLike) ->
 
 
 def divergence_by_node(graph: NeighborGraph, attentions: Sequence[np.ndarray]) -> np.ndarray:
-    """Jensen–Shannon divergence of any number R of attentions (K,) at each node: (V,) bits, at most log2 R."""
+    """Return the Jensen–Shannon divergence of R attentions (K,) at each node, (V,) in bits, at most log2 R."""
     middle = np.mean(attentions, axis=0)
     ratios = (np.divide(x, middle, out=np.ones_like(x), where=x > 0) for x in attentions)
     terms = sum(x * np.log2(ratio) for x, ratio in zip(attentions, ratios, strict=True))
@@ -308,15 +308,15 @@ def divergence_by_node(graph: NeighborGraph, attentions: Sequence[np.ndarray]) -
 
 
 def top_overlap(graph: NeighborGraph, first: ArrayLike, second: ArrayLike, k: int = 3) -> float:
-    """Share of the k strongest edges of a node that two attentions have in common, mean over the nodes.
+    """Share of a node's k strongest edges that two attentions have in common, averaged over the nodes.
 
-    Only nodes with more than k neighbours count; without any the result is 1. Ties go to the first edge.
+    Only nodes with more than k neighbours count; if there are none, the result is 1. Ties are broken by edge index.
 
     Args:
         graph: A `NeighborGraph`.
         first: (K,) one weight per edge.
         second: (K,) likewise.
-        k: How many edges of a node count.
+        k: Number of edges per node.
 
     Returns:
         A number in 0 … 1.

@@ -1,14 +1,15 @@
-"""The small networks that are compared: an input projection, one or two layers, a decoder; only the layers differ.
+"""The small networks that `evaluate` compares: input projection, one or two layers, decoder; only the layers differ.
 
     h = x W + b            then for each layer h ← h + layer(γ h) W_o / γ
     labels                 relu(h) W_c + b_c
     links                  h √τ / √(|h|² + s), s the mean of all |h|²
 
-Each layer has its own W_o, γ and parameters. γ and τ are numbers that are trained, too. γ lets the scores of attention
-differ from the first epoch on (see `AttentionLayer.scale`), while h stays as small as training from few links needs it.
-The output for links lies between h, whose dot products favour nodes with long h, and unit vectors, which do not.
+Each layer has its own W_o, γ and parameters. The scalars γ and τ are trained, too. γ makes the attention scores differ
+from the first epoch on (see `AttentionLayer.scale`), while h stays small, as training on few links requires. The output
+for links is a compromise between h, whose dot products favour nodes with large |h|, and unit vectors, whose dot
+products do not.
 
-Every part returns its output with a pullback from the output's gradient to the gradients of the parameters.
+Every part returns its output and a pullback from the output's gradient to the gradients of the parameters.
 """
 
 from __future__ import annotations
@@ -27,57 +28,57 @@ from ..geometry import Euclidean
 from ..graph import NeighborGraph
 from ..mechanisms._base import Attention
 
-#: Bounds of the root mean square of what a mechanism is given first, and how often their range is halved.
+#: Bounds of the root mean square of a mechanism's initial inputs, and the number of bisection steps between them.
 SCALES, HALVINGS = (0.01, 10.0), 10
-#: Dot product of two outputs for links that are long and alike to begin with.
+#: Initial τ: the dot product of two long, parallel outputs for links.
 SHARPNESS = 5.0
-#: Added to squares of lengths, so that zeros can be divided.
+#: Added to squared norms to avoid a division by zero.
 FLOOR = np.float32(1e-12)
 
 Arrays = dict[str, np.ndarray]
-#: From the gradient of an output to the gradients of the parameters.
+#: Maps the gradient of an output to the gradients of the parameters.
 ParameterPullback = Callable[[np.ndarray], Arrays]
 
 
 class Network(Protocol):
-    """What `evaluate` trains."""
+    """A network that `evaluate` trains."""
 
     def init(self, seed: int) -> Arrays:
-        """Initial parameters, by name."""
+        """Return the initial parameters by name."""
 
     def apply(self, params: Arrays, rng: np.random.Generator | None = None) -> tuple[np.ndarray, ParameterPullback]:
-        """Outputs of all nodes (V, E); dropout is on if `rng` is given."""
+        """Return the outputs of all nodes (V, E) and their pullback; dropout is on if `rng` is given."""
 
 
 class Layer(Protocol):
-    """The part of a network that may look at neighbours: z (V, D) → (V, E), with ``g -> (gz, gradients)``."""
+    """The part of a network that uses the graph: z (V, D) → (V, E), with a pullback ``g -> (gz, gradients)``."""
 
     @property
     def width(self) -> int:
         """Width E of the outputs."""
 
     def init(self) -> Arrays:
-        """Initial parameters, by name."""
+        """Return the initial parameters by name."""
 
     def scale(self, z: np.ndarray) -> Arrays:
-        """The logarithm of γ to begin with, by the name "log_scale"; nothing where a factor makes no difference."""
+        """Return {"log_scale": the initial log γ}, or {} if scaling the inputs makes no difference."""
 
     def apply(self, params: Arrays, z: np.ndarray, rng: np.random.Generator | None) -> tuple[np.ndarray, Any]:
-        """Outputs (V, E), and the pullback to z and to the parameters; dropout is on if `rng` is given."""
+        """Return the outputs (V, E) and the pullback to z and the parameters; dropout is on if `rng` is given."""
 
 
 def glorot(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    """Uniform numbers within √(6 / (rows + columns)), float32: Glorot & Bengio 2010."""
+    """Draw uniform float32 numbers between ±√(6 / (rows + columns)): Glorot & Bengio 2010."""
     limit = np.sqrt(6 / (rows + columns))
     return rng.uniform(-limit, limit, (rows, columns)).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
 class AttentionLayer:
-    """A mechanism over a graph. Where it works on a curved space, exponential and logarithmic map lead there and back.
+    """A mechanism over a graph; exponential and logarithmic maps at the origin convert to and from a curved space.
 
-    Parameters that shape that space (a curvature) stay as they are, because the maps depend on them. A scalar whose
-    negative the mechanism refuses (a temperature) is trained by its logarithm, so that it keeps its sign.
+    Parameters of that space (a curvature) are not trained, because the maps depend on them. If the mechanism rejects
+    the negative of a scalar (a temperature), its logarithm is trained, so that it keeps its sign.
     """
 
     attn: Attention
@@ -107,21 +108,21 @@ class AttentionLayer:
         return True
 
     def init(self) -> Arrays:
-        """The mechanism's own initial parameters."""
+        """Return the mechanism's initial parameters, those in `signs` as logarithms."""
         found = self.attn.parameters()
         return {n: np.log(np.abs(found[n])) if n in self.signs else found[n] for n in self.trained}
 
     def with_parameters(self, params: Arrays) -> Attention:
-        """The mechanism with trained parameters."""
+        """Return the mechanism with these trained parameters."""
         return self.attn.with_parameters(
             {n: self.signs[n] * np.exp(params[n]) if n in self.signs else params[n] for n in self.trained}
         )
 
     def scale(self, z: np.ndarray) -> Arrays:
-        """The scale at which the scores of a node's neighbours differ by a standard deviation of about 1.
+        """Return the scale at which the scores of a node's neighbours have a standard deviation of about 1.
 
-        With scores that are all alike every mechanism starts as the same average, and learns little else; with scores
-        that are far apart it starts with one neighbour, and has no gradient.
+        If all scores are about equal, every mechanism starts as the same average and learns little else. If they are
+        far apart, the weights start one-hot and have no gradient.
         """
         mean = float(np.sqrt(np.mean(np.square(z, dtype=np.float64)))) or 1.0
         low, high = (np.log(bound / mean) for bound in SCALES)
@@ -132,7 +133,7 @@ class AttentionLayer:
         return {"log_scale": np.asarray((low + high) / 2, np.float32)}
 
     def weights(self, attn: Attention, z: np.ndarray) -> np.ndarray:
-        """One weight per edge, heads averaged, (K,)."""
+        """Return one weight per edge, averaged over the heads, (K,)."""
         _, found = attn.attend(self.graph, self.points(z), need_weights=True)
         found = np.asarray(found, np.float64)
         found = found.mean(axis=1) if found.ndim == 2 else found
@@ -143,11 +144,11 @@ class AttentionLayer:
         return (z, lambda g: (g,)) if space is None else vjp(space.expmap0, z)
 
     def points(self, z: np.ndarray) -> np.ndarray:
-        """What the mechanism attends with: z, or z mapped onto its space, (V, D)."""
+        """Return the mechanism's inputs: z, or z mapped to its space, (V, D)."""
         return self._points(z)[0]
 
     def apply(self, params: Arrays, z: np.ndarray, rng: np.random.Generator | None) -> tuple[np.ndarray, Any]:
-        """Attend over the graph."""
+        """Attend over the graph; return the outputs (V, E) and their pullback."""
         attn = self.with_parameters(params)
         x, pull_x = self._points(z)
         options: dict[str, Any] = {"training": True, "rng": rng} if rng is not None and attn.dropout else {}
@@ -166,7 +167,7 @@ class AttentionLayer:
 
 
 def _spread(graph: NeighborGraph, weights: np.ndarray) -> float:
-    """Standard deviation of the logarithms of the positive weights about the mean of their row."""
+    """Return the standard deviation of the logarithms of the positive weights about their row's mean."""
     kept = weights > 0
     logs, targets = np.log(weights[kept]), graph.targets[kept]
     count = np.bincount(targets, minlength=graph.num_nodes)
@@ -181,17 +182,17 @@ def _spaces(attn: Attention) -> tuple[Any, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class GCNLayer:
-    """Neighbours averaged by D^(-1/2) (A + I) D^(-1/2), A undirected: Kipf & Welling 2017, equation 2."""
+    """Average the neighbours by D^(-1/2) (A + I) D^(-1/2), A undirected: Kipf & Welling 2017, equation 2."""
 
     graph: NeighborGraph
     width: int
 
     def init(self) -> Arrays:
-        """No parameters of its own; the network's W_o is the layer's."""
+        """Return no parameters; the network's W_o serves as the layer's."""
         return {}
 
     def scale(self, z: np.ndarray) -> Arrays:
-        """None: the layer is linear."""
+        """Return {}, because the layer is linear."""
         return {}
 
     def _mixed(self, z: np.ndarray) -> np.ndarray:
@@ -207,7 +208,7 @@ class GCNLayer:
         return out * root
 
     def apply(self, params: Arrays, z: np.ndarray, rng: np.random.Generator | None) -> tuple[np.ndarray, Any]:
-        """Average over the neighbours; the matrix is symmetric, so its pullback is itself."""
+        """Average over the neighbours; the matrix is symmetric, so the pullback applies it again."""
         return self._mixed(z), lambda g: (self._mixed(g), {})
 
 
@@ -217,11 +218,11 @@ class LayerNetwork:
 
     Args:
         x: Features of the nodes.
-        layer: What may look at neighbours.
+        layer: The layer that uses the graph.
         hidden: Width D.
         classes: Width of the decoder for labels; None for links.
         dropout: Share of the decoder's inputs that is dropped in training.
-        layers: How often the layer is applied, each time with parameters of its own.
+        layers: Number of layers of this kind, each with its own parameters.
     """
 
     x: np.ndarray
@@ -232,7 +233,7 @@ class LayerNetwork:
     layers: int = 1
 
     def init(self, seed: int) -> Arrays:
-        """Glorot's uniform numbers, zero biases, and the layer's own parameters."""
+        """Return Glorot-uniform weights, zero biases and the layer's parameters."""
         rng = np.random.default_rng([seed, 2])
         params = {"w_in": glorot(rng, self.x.shape[1], self.hidden), "b_in": np.zeros(self.hidden, np.float32)}
         h = self._projected(params)
@@ -248,7 +249,7 @@ class LayerNetwork:
         return params
 
     def last(self, params: Arrays) -> tuple[Arrays, np.ndarray]:
-        """The parameters of the last layer, and what it is given: γ h, (V, D)."""
+        """Return the parameters of the last layer and its inputs γ h, (V, D)."""
         h = self._projected(params)
         for i in range(self.layers - 1):
             h = self._added(_part(params, f"{i}/"), h, None)[0]
@@ -259,7 +260,7 @@ class LayerNetwork:
         return np.asarray(self.x @ params["w_in"] + params["b_in"])
 
     def apply(self, params: Arrays, rng: np.random.Generator | None = None) -> tuple[np.ndarray, ParameterPullback]:
-        """Outputs of all nodes."""
+        """Return the outputs of all nodes (V, E) and their pullback."""
         drop = self.dropout if rng is not None else 0.0
         h, pulls = self._projected(params), []
         for i in range(self.layers):
@@ -277,7 +278,7 @@ class LayerNetwork:
         return out, pullback
 
     def _added(self, part: Arrays, h: np.ndarray, rng: np.random.Generator | None) -> tuple[np.ndarray, Any]:
-        """One layer with its residual: h + layer(γ h) W_o / γ."""
+        """Return h + layer(γ h) W_o / γ, one layer with its residual connection, and the pullback."""
         scale = _scale(part)
         mixed, pull_layer = self.layer.apply(_part(part, "own/"), scale * h, rng)
         added = mixed @ part["w_out"] / scale
@@ -306,7 +307,7 @@ class LayerNetwork:
 
 
 def _embedded(h: np.ndarray, params: Arrays) -> tuple[np.ndarray, Any]:
-    """The output for links."""
+    """Return the outputs for links h √τ / √(|h|² + s), (V, D), and their pullback."""
     squares = (h * h).sum(axis=1, keepdims=True)
     length = np.sqrt(squares + squares.mean() + FLOOR)
     root = np.exp(params["log_sharpness"] / 2)
@@ -321,31 +322,31 @@ def _embedded(h: np.ndarray, params: Arrays) -> tuple[np.ndarray, Any]:
 
 
 def _scale(part: Arrays) -> Any:
-    """γ; 1 where there is none."""
+    """Return γ, or 1 if the layer has none."""
     return np.exp(part["log_scale"]) if "log_scale" in part else np.float32(1)
 
 
 def _named(place: int, part: Arrays) -> Arrays:
-    """The parameters of one layer by their names in the network."""
+    """Return the parameters of one layer by their names in the network."""
     return {f"{place}/{n}": a for n, a in part.items()}
 
 
 def _part(params: Arrays, prefix: str) -> Arrays:
-    """The parameters whose names begin with `prefix`, by the rest of the name."""
+    """Return the parameters whose names begin with `prefix`, without the prefix."""
     return {n.removeprefix(prefix): a for n, a in params.items() if n.startswith(prefix)}
 
 
 @dataclasses.dataclass(frozen=True)
 class LinearNetwork:
-    """Logits x W + b: logistic regression, which does not look at the graph."""
+    """Logistic regression with logits x W + b, which ignores the graph."""
 
     x: np.ndarray
     classes: int
 
     def init(self, seed: int) -> Arrays:
-        """Zeros: the problem is convex."""
+        """Return zeros; any start works because the problem is convex."""
         return {"w": np.zeros((self.x.shape[1], self.classes), np.float32), "b": np.zeros(self.classes, np.float32)}
 
     def apply(self, params: Arrays, rng: np.random.Generator | None = None) -> tuple[np.ndarray, ParameterPullback]:
-        """Logits of all nodes."""
+        """Return the logits of all nodes (V, C) and their pullback."""
         return self.x @ params["w"] + params["b"], lambda g: {"w": self.x.T @ g, "b": g.sum(axis=0)}

@@ -1,4 +1,4 @@
-"""What an evaluation found: rows to read, JSON to keep, a picture to show."""
+"""Results of an evaluation, with conversions to rows, JSON, text and pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._validate import as_bool, as_choice, as_index, as_int
 from ..graph import NeighborGraph
 from .metrics import divergence_by_node, jensen_shannon, sign_flip_test, top_overlap
 
-#: How many nodes the text lists with what they attend to.
+#: Number of nodes whose strongest neighbours the text lists.
 _LISTED = 5
 
 
@@ -23,11 +23,11 @@ class Run:
 
     Args:
         seed: The seed of split, parameters and negatives.
-        metrics: Test metrics by name, of the epoch that was best in validation.
-        validation: The primary metric in validation.
-        epochs: Epochs until the run ended.
-        seconds_per_epoch: Median time of an epoch; 0 for what is not trained.
-        calibration: Ten rows of `evaluation.calibration` on the test part; None for scores that are no probabilities.
+        metrics: Test metrics by name, at the epoch with the best validation metric.
+        validation: The primary metric on the validation part.
+        epochs: Number of epochs until the run ended.
+        seconds_per_epoch: Median time of an epoch; 0 without training.
+        calibration: `evaluation.calibration` of the test part, (10, 3); None if the scores are not probabilities.
 
     Example:
         >>> from graphattend.evaluation import Run
@@ -45,11 +45,11 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Attended:
-    """The attention of one mechanism over the graph it was trained on, with the first seed; of two layers the last.
+    """The attention of one mechanism (its last layer) over its training graph, with the first seed.
 
     Args:
-        before: (K,) one weight per edge with the initial parameters, heads averaged.
-        after: (K,) with the learned ones.
+        before: (K,) one weight per edge with the initial parameters, averaged over the heads.
+        after: (K,) likewise with the learned parameters.
 
     Example:
         >>> import numpy as np
@@ -68,12 +68,12 @@ class Entry:
 
     Args:
         name: Registry key, or name of the baseline.
-        baseline: Whether it is one of the simple ways.
+        baseline: Whether this is a baseline.
         options: The mechanism's options.
-        parameters: Numbers that were trained.
-        memory: Peak of the memory that one training step allocates, bytes.
+        parameters: Number of trained scalars.
+        memory: Peak memory that one training step allocates, in bytes.
         runs: One per seed.
-        attended: Its attention before and after training; None for baselines.
+        attended: The attention before and after training; None for baselines.
 
     Example:
         >>> from graphattend.evaluation import Entry
@@ -90,22 +90,22 @@ class Entry:
     attended: Attended | None
 
     def values(self, metric: str) -> np.ndarray:
-        """The metric of each run, (S,)."""
+        """Return a metric of each run, (S,)."""
         return np.array([run.metrics[metric] for run in self.runs])
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Args:
         task: "links" or "labels".
         metrics: Names of the metrics, the primary one first.
         entries: One per mechanism and baseline.
-        skipped: Mechanisms that do not apply to the graph, with the reason.
-        graph: The graph that was attended over with the first seed.
-        settings: What decides the numbers: seeds, epochs, patience, hidden, lr, layers.
-        complete: Whether all runs were made; False after a cancellation.
+        skipped: Mechanisms that do not apply to the graph, with reasons.
+        graph: The training graph of the first seed.
+        settings: The settings that determine the results: seeds, epochs, patience, hidden, lr, layers.
+        complete: Whether all runs finished; False after a cancellation.
 
     Example:
         >>> import graphattend as ga
@@ -128,7 +128,7 @@ class Evaluation:
 
     @property
     def primary(self) -> str:
-        """The metric by which validation and `best` decide."""
+        """The metric that early stopping and `best` use."""
         return self.metrics[0]
 
     @property
@@ -154,11 +154,11 @@ class Evaluation:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary per mechanism and baseline, in the order of the call.
+        """One dictionary per mechanism and baseline, in the order of `entries`.
 
-        ``mechanism``, each metric as (mean, standard deviation over the seeds), ``p_value`` of the paired difference
-        to the best entry (None for itself), ``calibration_error`` (None for scores that are no probabilities),
-        ``seconds_per_epoch``, ``epochs``, ``parameters``, ``memory`` (bytes) and ``baseline``.
+        The keys are ``mechanism``, each metric as (mean, standard deviation over the seeds), ``p_value`` of the paired
+        difference from the best entry (None for that entry), ``calibration_error`` (None if the scores are not
+        probabilities), ``seconds_per_epoch``, ``epochs``, ``parameters``, ``memory`` (bytes) and ``baseline``.
         """
         top = max(self.entries, key=self._mean)
         return [self._row(entry, top) for entry in self.entries]
@@ -180,13 +180,13 @@ class Evaluation:
         }
 
     def calibration(self, name: str) -> np.ndarray | None:
-        """How often predictions of each probability were right in the test parts of all seeds.
+        """Compare predicted probabilities with observed frequencies on the test parts of all seeds.
 
-        For links the probability is that of a link, among as many linked pairs as others; for labels that of the
-        predicted class.
+        For links it is the probability of a link, over equal numbers of linked and unlinked pairs. For labels it is
+        the probability of the predicted class.
 
         Returns:
-            (10, 3) as `evaluation.calibration`; None for baselines whose scores are no probabilities.
+            (10, 3) as `evaluation.calibration` returns; None for baselines whose scores are not probabilities.
         """
         name = as_choice(name, "name", [entry.name for entry in self.entries])
         runs = [run.calibration for run in self[name].runs if run.calibration is not None]
@@ -197,7 +197,7 @@ class Evaluation:
         return np.stack([total, *((count * mean).sum(axis=0) / np.maximum(total, 1) for mean in means)], axis=1)
 
     def _calibration_error(self, name: str) -> float | None:
-        """Expected calibration error: Guo et al. 2017, "On Calibration of Modern Neural Networks"."""
+        """Return the expected calibration error: Guo et al. 2017, "On Calibration of Modern Neural Networks"."""
         found = self.calibration(name)
         if found is None:
             return None
@@ -205,7 +205,7 @@ class Evaluation:
         return float((count * np.abs(predicted - true)).sum() / count.sum())
 
     def top(self, name: str, node: int, count: int = 3, *, before: bool = False) -> list[tuple[int, float]]:
-        """The neighbours that `node` attends to most after (or before) training, with their weights."""
+        """Return the neighbours that `node` attends to most after (or before) training, with their weights."""
         name = as_choice(name, "name", [entry.name for entry in self.entries if entry.attended is not None])
         node, count = int(as_index(node, "node", self.graph.num_nodes, ndim=0)), as_int(count, "count", minimum=0)
         weights = attended(self, name).before if as_bool(before, "before") else attended(self, name).after
@@ -214,11 +214,11 @@ class Evaluation:
         return [(int(self.graph.indices[row][i]), float(weights[row][i])) for i in order]
 
     def learned(self) -> list[dict[str, Any]]:
-        """How training changed what each mechanism attends to.
+        """Return how training changed the attention of each mechanism.
 
         Returns:
-            Per mechanism ``entropy`` before and after (nats, mean over the nodes with neighbours), ``divergence``
-            between the two (Jensen–Shannon, bits) and ``overlap`` of their three strongest neighbours.
+            For each mechanism ``entropy`` before and after training (nats, mean over the nodes with neighbours), and
+            between both ``divergence`` (Jensen–Shannon, bits) and ``overlap`` of the three strongest neighbours.
         """
         nodes = max(int((self.graph.degree() > 0).sum()), 1)
         found = []
@@ -237,21 +237,21 @@ class Evaluation:
         return found
 
     def disagreement(self) -> tuple[list[str], np.ndarray]:
-        """Names of the mechanisms, and the Jensen–Shannon divergences of their learned attentions, (R, R) in bits."""
+        """Return the mechanisms' names and the Jensen–Shannon divergences of their attentions, (R, R) in bits."""
         own = [e.name for e in self.entries if e.attended is not None]
         after = [attended(self, name).after for name in own]
         return own, np.array([[jensen_shannon(self.graph, a, b) for b in after] for a in after])
 
     def disagreement_by_node(self) -> np.ndarray:
-        """How much the learned attentions of all mechanisms differ at each node.
+        """Return how much the learned attentions of all mechanisms differ at each node.
 
         Returns:
-            (V,) their Jensen–Shannon divergence in bits: 0 where all agree.
+            Their Jensen–Shannon divergence (V,) in bits, 0 if all are equal.
         """
         return divergence_by_node(self.graph, [e.attended.after for e in self.entries if e.attended is not None])
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluation as JSON values."""
+        """Return the evaluation as JSON values."""
         names, matrix = self.disagreement()
         return {
             "task": self.task,
@@ -269,18 +269,19 @@ class Evaluation:
         }
 
     def to_json(self) -> str:
-        """`to_dict` as text."""
+        """Return `to_dict` as JSON text."""
         return json.dumps(self.to_dict(), allow_nan=False)
 
     def table(self) -> str:
-        """The rows as text for a terminal, the best first, and what training did to the attention."""
+        """Return the rows, best first, and the attention before and after training as text for a terminal."""
         return text_table(self)
 
     def plot(self, path: str) -> None:
-        """Write quality against cost as a picture: .html, .svg or .png (needs matplotlib).
+        """Write a picture of quality and cost: .html, .svg or .png (needs matplotlib).
 
         Raises:
-            InvalidConfigError: Another suffix, or no such folder; UnsupportedError: .png without matplotlib.
+            InvalidConfigError: The suffix is unknown, or the folder does not exist.
+            UnsupportedError: The suffix is .png and matplotlib is missing.
         """
         from .chart import write_chart
 
@@ -288,17 +289,17 @@ class Evaluation:
 
 
 def names_of(graph: NeighborGraph) -> list[str]:
-    """Names of the nodes; their numbers where there are none."""
+    """Return the names of the nodes, or their indices as text if the graph has no names."""
     return [str(n) for n in (range(graph.num_nodes) if graph.names is None else graph.names)]
 
 
 def best_connected_first(graph: NeighborGraph, count: int) -> list[int]:
-    """The nodes with most neighbours."""
+    """Return the `count` nodes with most neighbours, in decreasing order of degree."""
     return [int(n) for n in np.argsort(-graph.degree(), kind="stable")[:count]]
 
 
 def attended(found: Evaluation, name: str) -> Attended:
-    """The attention of a mechanism, before and after training."""
+    """Return the attention of a mechanism before and after training."""
     own = found[name].attended
     if own is None:
         raise KeyError(name)
@@ -306,13 +307,13 @@ def attended(found: Evaluation, name: str) -> Attended:
 
 
 def top_text(found: Evaluation, name: str, node: int, count: int = 3, *, before: bool = False) -> str:
-    """`Evaluation.top` as text: names of the neighbours with their weights."""
+    """Return `Evaluation.top` as text: names of the neighbours with their weights."""
     names = names_of(found.graph)
     return ", ".join(f"{names[j]} {w:.2f}" for j, w in found.top(name, node, count, before=before))
 
 
 def sorted_rows(found: Evaluation) -> list[dict[str, Any]]:
-    """The rows, the highest mean of the primary metric first."""
+    """Return the rows, sorted by decreasing mean of the primary metric."""
     return sorted(found.rows, key=lambda row: -row[found.primary][0])
 
 
@@ -329,7 +330,7 @@ def _cells(row: Mapping[str, Any], metrics: Sequence[str]) -> list[str]:
 
 
 def text_table(found: Evaluation) -> str:
-    """Quality, cost, and attention before and after training, as text."""
+    """Return quality, cost, and attention before and after training as text."""
     header = ["mechanism", *(f"{m} %" for m in found.metrics), "p", "ms/epoch", "parameters"]
     lines = _aligned(header, [_cells(row, found.metrics) for row in sorted_rows(found)])
     lines += ["", "(in brackets: baselines; p: paired sign-flip test against the best over the seeds)", ""]
@@ -363,7 +364,7 @@ def text_table(found: Evaluation) -> str:
 
 
 def _closest(found: Evaluation) -> list[str]:
-    """For each mechanism the other whose learned attention differs least: bits, and strongest edges in common."""
+    """Name for each mechanism the one with the closest learned attention, with their divergence and top-3 overlap."""
     names, matrix = found.disagreement()
     np.fill_diagonal(matrix, np.inf)
     if len(names) < 2:

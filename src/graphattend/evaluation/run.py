@@ -1,4 +1,4 @@
-"""Train the same small network with every mechanism in it, and see which one predicts best."""
+"""Train the same small network with each mechanism, and compare how well they predict."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from .tasks import Task
 from .tasks import labels as make_labels
 from .tasks import links as make_links
 
-#: Coordinates of the spectral embedding that stands in for features.
+#: Width of the spectral embedding that replaces missing features.
 SPECTRAL = 16
-#: Of what a cached run means; raised when the same call would give other numbers.
+#: Version of cached runs; increased whenever the same call gives other results.
 VERSION = 3
 
 
@@ -64,49 +64,50 @@ def evaluate(
     cache: str | Path | None = None,
     on_progress: Callable[[int, int, str], Any] | None = None,
 ) -> Evaluation:
-    """Train every mechanism on the same task, and measure it on what training did not see.
+    """Train every mechanism on the same task, and measure it on held-out data.
 
-    The small network around each mechanism is the same: features are projected to `hidden` coordinates, attended over
-    the graph once or twice, added to what went in, and decoded: dot products for links, a linear layer for labels. Adam
-    trains it with early stopping on the validation part. Split, parameters and negatives depend on the seed, so that
+    All mechanisms are layers of the same small network. It projects the features to `hidden` coordinates, applies one
+    or two layers with residual connections, and decodes by dot products for links or a linear layer for labels. Adam
+    trains it with early stopping on the validation part. Split, parameters and negatives depend on the seed only, so
     all mechanisms are compared on the same splits.
 
-    Links are held out and taken from the graph before anyone attends over it. ROC-AUC and average precision use one
-    uniform negative per held-out link; MRR and hits@10 rank a link among 50, half of them two steps from its source.
+    Held-out links are removed from the graph before any mechanism attends over it. ROC-AUC and average precision use
+    one uniform negative per held-out link; MRR and hits@10 rank a link among 50 negatives, half of them two steps from
+    its source.
 
-    Inside `ga.parallel` each mechanism with each seed is a task. The numbers are the same; times and memory are those
-    of workers that share a machine.
+    Inside `ga.parallel` each pair of a mechanism and a seed is a task. The metrics are the same; times and memory are
+    measured on workers that share a machine.
 
     Args:
         graph: The graph. Links are pairs of nodes, whatever the direction of the edges.
         task: "links" (predict held-out links) or "labels" (predict the classes of nodes).
         mechanisms: Registry keys, or mechanisms of width `hidden`; all that apply to the graph by default.
         x: (V, F) features; by default a spectral embedding of the graph without the held-out links.
-        labels: (V,) classes for "labels": integers, -1 where none is known, or text.
+        labels: (V,) classes for the task "labels": integers, with -1 for unknown, or text.
         split: Shares of training, validation and test, or the parts themselves, as a tuple or by name: nodes (indices
             or masks) for labels, (2, K) pairs of nodes for links. By default 70/10/20 % of the links, and 60/20/20 %
             of each class.
-        seeds: How many seeds, or the seeds.
-        baselines: Whether common neighbours, Adamic–Adar, the features alone and a graph convolution are measured too.
-        epochs: Most epochs of a run.
-        patience: A run ends after so many epochs without a better validation.
+        seeds: Number of seeds, or the seeds.
+        baselines: Whether to measure common neighbours, Adamic–Adar, the features alone and a graph convolution, too.
+        epochs: Maximum number of epochs per run.
+        patience: Number of epochs without improvement in validation after which a run stops.
         hidden: Width D of the mechanisms.
         lr: Learning rate.
-        layers: 1 or 2: how many layers the network has. The second attends over the outputs of the first; it is the
-            same mechanism with parameters of its own. The attention that is reported is that of the last.
-        cache: Folder that keeps every run under a hash of all that decides it; runs found there are not repeated.
-        on_progress: Called as ``on_progress(done, total, name)``, in epochs; returning False cancels, and what is
-            finished is returned.
+        layers: Number of layers of the network, 1 or 2. The second layer is the same mechanism with its own parameters,
+            and attends over the outputs of the first. The result describes the attention of the last layer.
+        cache: Folder that stores every run under a hash of everything that affects it. Stored runs are not repeated.
+        on_progress: Called as ``on_progress(done, total, name)``, in epochs. If it returns False, `evaluate` stops and
+            returns the finished runs.
 
     Returns:
         An `Evaluation`.
 
     Raises:
-        InvalidConfigError: Arguments of the wrong kind, no mechanism that applies, or a split that cannot be made.
-        DimensionMismatchError: Features or labels that do not fit the graph.
+        InvalidConfigError: An argument has the wrong type, no mechanism applies, or the split is impossible.
+        DimensionMismatchError: Features or labels do not fit the graph.
 
     Source:
-        The protocol of link prediction: Kipf & Welling 2016, "Variational Graph Auto-Encoders", and hard negatives:
+        Protocol of link prediction: Kipf & Welling 2016, "Variational Graph Auto-Encoders". Hard negatives:
         Li et al. 2023, "Evaluating Graph Neural Networks for Link Prediction: Current Pitfalls and New Benchmarking".
 
     Example:
@@ -149,7 +150,7 @@ def _planned(
     settings: Settings,
     cache: object,
 ) -> tuple[_Plan, dict[str, Attention], dict[str, str]]:
-    """Checked arguments: a task and features for every seed, mechanisms by name, and why others do not apply."""
+    """Check the arguments; return the plan, the mechanisms by name, and the reasons why others do not apply."""
     if not isinstance(graph, NeighborGraph):
         raise InvalidConfigError.of("graph", "a NeighborGraph", type(graph).__name__)
     as_choice(task, "task", ("links", "labels"))
@@ -197,17 +198,17 @@ def _own_features(graph: NeighborGraph) -> np.ndarray:
 
 
 def _scaled(x: np.ndarray) -> np.ndarray:
-    """Features in float32 whose rows have length 1 on average.
+    """Return the features in float32, scaled so that the mean norm of a row is 1.
 
-    The dot products that score links then start near 0, however many features there are: with rows of length √F, many
-    features (bags of words) make the first scores large, and training fits the training links alone.
+    The dot products that score links then start near 0 for any number of features F. Rows of norm √F would make the
+    first scores large if F is large (bags of words), and training would fit the training links alone.
     """
     mean = float(np.sqrt(np.square(x, dtype=np.float64).sum(axis=1)).mean())
     return np.asarray(x / (mean or 1.0), np.float32)
 
 
 def _mechanisms(given: object, task: Task, settings: Settings) -> tuple[dict[str, Attention], dict[str, str]]:
-    """Mechanisms by name, and the reasons why others do not apply; one that was asked for has to."""
+    """Return mechanisms by name, and the reasons why others do not apply; a mechanism in `given` has to apply."""
     if given is not None and (not isinstance(given, (list, tuple)) or not given):
         raise InvalidConfigError.of("mechanisms", "a list of keys or mechanisms", given, got=f"{given!r:.80}")
     made: dict[str, Attention] = {}
@@ -235,7 +236,7 @@ def _mechanisms(given: object, task: Task, settings: Settings) -> tuple[dict[str
 
 @dataclasses.dataclass
 class _Report:
-    """Counts epochs for `on_progress`; remembers whether the caller has cancelled."""
+    """Reports epochs to `on_progress`, and remembers whether the caller has cancelled."""
 
     on_progress: Callable[[int, int, str], Any] | None
     each: int
@@ -243,11 +244,11 @@ class _Report:
     cancelled: bool = False
 
     def at(self, name: str, place: int, epoch: int = 0) -> bool:
-        """Say where the work stands; False to stop."""
+        """Report the progress within a run; return False to stop."""
         return self.say(name, self.names.index(name) * self.each + place + epoch)
 
     def say(self, name: str, done: int) -> bool:
-        """Say how many epochs are done; False to stop."""
+        """Report the number of finished epochs; return False to stop."""
         if self.on_progress is not None and not self.cancelled:
             self.cancelled = self.on_progress(done, self.each * len(self.names), name) is False
         return not self.cancelled
@@ -263,7 +264,7 @@ class _Plan:
     cache: Cache
 
     def in_turn(self, names: list[str], made: dict[str, Attention], report: _Report) -> dict[str, list[Any]]:
-        """The runs of every mechanism and baseline, seed by seed; fewer if cancelled."""
+        """Return the runs of every mechanism and baseline, seed by seed; fewer if cancelled."""
         found: dict[str, list[Any]] = {name: [] for name in names}
         for name in names:
             for i in range(len(self.settings.seeds)):
@@ -279,7 +280,7 @@ class _Plan:
     def on_pool(
         self, pool: _tasks.Pool, names: list[str], made: dict[str, Attention], report: _Report
     ) -> dict[str, list[Any]]:
-        """The same, each mechanism with each seed a task."""
+        """Return the same as `in_turn`, with one task of the pool per mechanism and seed."""
         tasks = [(name, i) for name in names for i in range(len(self.settings.seeds))]
         runs: dict[tuple[str, int], Any] = {}
 
@@ -293,7 +294,7 @@ class _Plan:
         return {n: [runs[n, i] for i in range(len(self.settings.seeds)) if (n, i) in runs] for n in names}
 
     def entry(self, name: str, attn: Attention | None, found: list[Any]) -> Entry:
-        """What the runs of one mechanism or baseline say."""
+        """Collect the runs of one mechanism or baseline."""
         first = found[0]
         runs = tuple(Run(seed=s, **f["run"]) for s, f in zip(self.settings.seeds, found, strict=True))
         attended = None if first["before"] is None else Attended(*(np.array(first[n]) for n in ("before", "after")))
@@ -301,12 +302,12 @@ class _Plan:
         return Entry(name, attn is None, options, first["parameters"], first["memory"], runs, attended)
 
     def model(self, attn: Attention, i: int) -> Any:
-        """The network with this mechanism in it, for the task of one seed."""
+        """Return the network with this mechanism for the task of the i-th seed."""
         task = self.tasks[i]
         return network(AttentionLayer(attn, task.graph), task, self.x[i], self.settings)
 
     def run(self, name: str, attn: Attention | None, i: int, going: Callable[[int], bool]) -> dict[str, Any] | None:
-        """One mechanism or baseline with one seed; None if cancelled."""
+        """Run one mechanism or baseline with the i-th seed; return None if cancelled."""
         task, x, settings = self.tasks[i], self.x[i], self.settings
         config = None if attn is None else attn.to_config()
         decided = {"name": name, "config": config, "version": VERSION} | dataclasses.asdict(settings)
@@ -332,7 +333,7 @@ class _Plan:
 
 
 def one_run(common: tuple[_Plan, dict[str, Attention]], task: tuple[str, int]) -> dict[str, Any] | None:
-    """One mechanism with one seed: a task of a pool."""
+    """Run one mechanism or baseline with one seed, as a task of a pool."""
     (plan, made), (name, i) = common, task
     return plan.run(name, made.get(name), i, lambda epoch: True)
 
@@ -342,13 +343,13 @@ class Fit:
     """One mechanism trained on a task.
 
     Args:
-        attention: The mechanism with its learned parameters; of two layers the last.
-        latents: (V, D) what it attends with: projected features, or of two layers the outputs of the first; points of
-            its manifold if it has one.
+        attention: The mechanism with its learned parameters, from the last layer.
+        latents: (V, D) the inputs of that layer: projected features, or the first layer's outputs; points of its
+            manifold if it has one.
         output: (V, E) outputs of the network: node embeddings for "links", class scores for "labels".
-        graph: The graph it was trained on, without the held-out links.
+        graph: The training graph, without the held-out links.
         metrics: Test metrics by name.
-        epochs: Epochs until the run ended.
+        epochs: Number of epochs until the run ended.
 
     Example:
         >>> import graphattend as ga
@@ -382,21 +383,21 @@ def fit(
     layers: int = 1,
     on_progress: Callable[[int, int, str], Any] | None = None,
 ) -> Fit | None:
-    """Train one mechanism as `evaluate` does, and give back what it has learned.
+    """Train one mechanism as `evaluate` does, and return the trained mechanism.
 
     Args:
-        graph: As for `evaluate`, like all that is not listed here.
+        graph: As for `evaluate`, like all arguments without further description.
         task: "links" or "labels".
         mechanism: Registry key, or a mechanism of width `hidden`.
         x: (V, F) features.
         labels: (V,) classes.
-        split: Split.
+        split: Shares or parts for training, validation and test.
         seed: Seed of split, parameters and negatives.
-        epochs: Most epochs.
-        patience: Epochs without a better validation.
+        epochs: Maximum number of epochs.
+        patience: Epochs without improvement after which training stops.
         hidden: Width D.
         lr: Learning rate.
-        layers: 1 or 2; what is given back is the last layer.
+        layers: Number of layers, 1 or 2. The result is the last layer.
         on_progress: As for `evaluate`.
 
     Returns:

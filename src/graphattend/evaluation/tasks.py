@@ -20,18 +20,18 @@ from .metrics import accuracy, average_precision, hits_at, macro_f1, mean_recipr
 
 #: Shares of the links, or of the labelled nodes, for training, validation and test.
 LINK_SHARES, LABEL_SHARES = (0.7, 0.1, 0.2), (0.6, 0.2, 0.2)
-#: Negatives that a held-out link is ranked against; half of them, where there are such, two steps from its source.
+#: Number of negatives that a held-out link is ranked against; half of them two steps from its source, if possible.
 RANKED = 50
-#: Taken from all scores of links in the loss, so that nodes which have nothing in common count as unlinked.
+#: Subtracted from the scores of links in the loss, so that a score of 0 means unlinked.
 UNLINKED = 1.25
 _PARTS = ("train", "validation", "test")
 
-#: Scores of pairs of nodes (2, K) → (K,).
+#: Maps pairs of nodes (2, K) to scores (K,).
 PairScores = Callable[[np.ndarray], np.ndarray]
 
 
 class Held(NamedTuple):
-    """Links (2, K) that training does not see, and for each nodes (K, n) that its source is not linked with."""
+    """Held-out links (2, K), and for each link n nodes that are not linked with its source, (K, n)."""
 
     pairs: np.ndarray
     negatives: np.ndarray
@@ -41,7 +41,7 @@ class Held(NamedTuple):
 class Links:
     """Link prediction: predict held-out links of a graph.
 
-    A link is a pair of nodes whatever its direction. Its score is the dot product of the two nodes' outputs.
+    A link is a pair of nodes regardless of direction. Its score is the dot product of the two nodes' outputs.
     """
 
     graph: NeighborGraph
@@ -55,30 +55,30 @@ class Links:
     dropout: ClassVar[float] = 0.0
 
     def data(self) -> Pairs:
-        """The links to train on, with as many pairs that are none, drawn anew in every epoch."""
+        """Return the training links; each epoch draws as many unlinked pairs."""
         return Pairs(self.train, self.graph.num_nodes, num_negatives=1)
 
     def loss(self, output: np.ndarray, batch: PairBatch) -> tuple[Any, Callable[..., Any]]:
-        """Binary cross-entropy of the pairs' dot products, less `UNLINKED`."""
+        """Return the binary cross-entropy of the pairs' dot products, less `UNLINKED`, and its pullback."""
         negative = np.stack([batch.source, batch.negatives[:, 0]])
         pairs = np.concatenate([np.stack([batch.source, batch.target]), negative], axis=1)
         labels = np.repeat(np.array([1, 0], output.dtype), batch.source.size)
         return vjp(adjacency_reconstruction, output, pairs, labels, bias=-UNLINKED)
 
     def validation_loss(self, output: np.ndarray) -> float:
-        """The loss on the validation links and one negative of each."""
+        """Return the loss on the validation links and one negative of each."""
         pairs, negatives = self.validation
         return float(self.loss(output, PairBatch(pairs[0], pairs[1], negatives[:, :1]))[0])
 
     def measure(self, output: np.ndarray, part: str) -> dict[str, float]:
-        """All metrics on a held-out part, from the nodes' outputs (V, E)."""
+        """Return all metrics on a held-out part, from the nodes' outputs (V, E)."""
         return self.measure_scores(dot_product(output), part)
 
     def measure_scores(self, score: PairScores, part: str) -> dict[str, float]:
-        """All metrics on a held-out part, from a function that scores pairs."""
+        """Return all metrics on a held-out part, from a function that scores pairs."""
         held: Held = getattr(self, part)
         count, ranked = held.negatives.shape
-        # ROC-AUC and average precision: the first negative of each link, which is uniform.
+        # ROC-AUC and average precision use the first negative of each link, which is uniform.
         positive = score(held.pairs).astype(np.float64)
         source = np.repeat(held.pairs[0], ranked)
         negative = score(np.stack([source, held.negatives.ravel()])).astype(np.float64).reshape(count, ranked)
@@ -89,7 +89,7 @@ class Links:
         return dict(zip(self.metrics, found, strict=True))
 
     def probabilities(self, output: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """Whether pairs of a held-out part are linked, as many linked as not, and with which probability."""
+        """Return labels and predicted probabilities of a part's links and of as many unlinked pairs."""
         held: Held = getattr(self, part)
         negative = np.stack([held.pairs[0], held.negatives[:, 0]])
         scores = dot_product(output)(np.concatenate([held.pairs, negative], axis=1))
@@ -97,7 +97,7 @@ class Links:
 
 
 def dot_product(output: np.ndarray) -> PairScores:
-    """Scores of pairs by the dot product of their nodes' vectors (V, E)."""
+    """Return a function that scores pairs by the dot product of their nodes' vectors (V, E)."""
     return lambda pairs: np.einsum("kd,kd->k", output[pairs[0]], output[pairs[1]])
 
 
@@ -121,25 +121,25 @@ class Labels:
         return int(self.labels.max()) + 1
 
     def data(self) -> Nodes:
-        """The nodes to train on."""
+        """Return the training nodes."""
         return Nodes(self.train)
 
     def loss(self, output: np.ndarray, batch: np.ndarray) -> tuple[Any, Callable[..., Any]]:
-        """Cross-entropy of the logits (V, C) on the batch."""
+        """Return the cross-entropy of the logits (V, C) on the batch, and its pullback."""
         return vjp(cross_entropy, output, np.maximum(self.labels, 0), index=batch)
 
     def validation_loss(self, output: np.ndarray) -> float:
-        """The loss on the validation nodes."""
+        """Return the loss on the validation nodes."""
         return float(self.loss(output, self.validation)[0])
 
     def measure(self, output: np.ndarray, part: str) -> dict[str, float]:
-        """All metrics on a part, from the logits (V, C)."""
+        """Return all metrics on a part, from the logits (V, C)."""
         nodes = getattr(self, part)
         truth, predicted = self.labels[nodes], output[nodes].argmax(axis=1)
         return {"accuracy": accuracy(truth, predicted), "macro_f1": macro_f1(truth, predicted)}
 
     def probabilities(self, output: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """Whether the predicted class of each node of a part is the right one, and with which probability."""
+        """Return for each node of a part whether the predicted class is correct, and its probability."""
         nodes = getattr(self, part)
         chances = softmax(output[nodes].astype(np.float64))
         return self.labels[nodes] == chances.argmax(axis=1), chances.max(axis=1)
@@ -149,14 +149,14 @@ Task = Links | Labels
 
 
 def undirected_pairs(graph: NeighborGraph) -> np.ndarray:
-    """Every pair of different nodes that is linked, once: (2, K), smaller node first, in order."""
+    """Return every linked pair of different nodes once, (2, K), smaller index first, sorted."""
     low, high = np.minimum(graph.indices, graph.targets), np.maximum(graph.indices, graph.targets)
     code = np.unique(low[low != high].astype(np.int64) * graph.num_nodes + high[low != high])
     return np.stack([code // graph.num_nodes, code % graph.num_nodes])
 
 
 def without_pairs(graph: NeighborGraph, pairs: np.ndarray) -> NeighborGraph:
-    """The graph without the edges between these pairs of nodes, in either direction."""
+    """Return the graph without the edges between these pairs of nodes, in either direction."""
     low, high = np.minimum(graph.indices, graph.targets), np.maximum(graph.indices, graph.targets)
     gone = np.isin(low.astype(np.int64) * graph.num_nodes + high, np.min(pairs, 0) * graph.num_nodes + np.max(pairs, 0))
     kept = np.flatnonzero(~gone)
@@ -167,7 +167,7 @@ def without_pairs(graph: NeighborGraph, pairs: np.ndarray) -> NeighborGraph:
 
 
 def links(graph: NeighborGraph, split: object, seed: int) -> Links:
-    """Links held out at random, or as `split` says, with negatives for each."""
+    """Hold out links at random or as `split` specifies, and draw negatives for each."""
     rng = np.random.default_rng([seed, 1])
     every = undirected_pairs(graph)
     if every.shape[1] < 3:
@@ -185,7 +185,7 @@ def links(graph: NeighborGraph, split: object, seed: int) -> Links:
 
 
 def _away_from_hubs(pairs: np.ndarray, graph: NeighborGraph) -> np.ndarray:
-    """Each pair with a node first that is not linked with all others, so that there are negatives for it."""
+    """Put first in each pair a node that is not linked with all others, so that it has negatives."""
     full = np.bincount(undirected_pairs(graph).ravel(), minlength=graph.num_nodes) >= graph.num_nodes - 1
     turned = np.where(full[pairs[0]], pairs[::-1], pairs)
     if full[turned[0]].any():
@@ -194,10 +194,10 @@ def _away_from_hubs(pairs: np.ndarray, graph: NeighborGraph) -> np.ndarray:
 
 
 def _held(pairs: np.ndarray, graph: NeighborGraph, known: Pairs, rng: np.random.Generator) -> Held:
-    """Links with `RANKED` negatives each: uniform ones, the second half replaced by nodes two steps from the source."""
+    """Draw `RANKED` uniform negatives per link, and replace the second half by nodes two steps from the source."""
     count = pairs.shape[1]
     source = np.repeat(pairs[0], RANKED)
-    sources = np.isin(known.pairs[0], pairs[0])  # a hub elsewhere that is linked with all others has no negatives
+    sources = np.isin(known.pairs[0], pairs[0])  # other nodes may be linked with all others and have no negatives
     uniform = Pairs(known.pairs[:, sources], known.num_nodes, num_negatives=RANKED)
     order = np.argsort(uniform.pairs[0], kind="stable")
     first = order[np.searchsorted(uniform.pairs[0][order], pairs[0])]
@@ -210,14 +210,14 @@ def _held(pairs: np.ndarray, graph: NeighborGraph, known: Pairs, rng: np.random.
 
 
 def _step(graph: NeighborGraph, nodes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random neighbour of each node; -1 where there is none."""
+    """Return a random neighbour of each node, or -1 if it has none."""
     degree = np.where(nodes < 0, 0, graph.degree()[nodes])
     place = graph.indptr[nodes] + (rng.random(nodes.size) * degree).astype(np.int64)
     return np.where(degree > 0, graph.indices[np.minimum(place, graph.num_edges - 1)], -1)
 
 
 def labels(graph: NeighborGraph, given: object, split: object, seed: int) -> Labels:
-    """Labelled nodes, split within each class at random, or as `split` says."""
+    """Split the labelled nodes at random within each class, or as `split` specifies."""
     found = as_array(given, "labels")
     classes = np.unique(found, return_inverse=True)[1] if found.dtype.kind == "U" else as_index(found, "labels", ndim=1)
     check_shape(classes, "labels", (graph.num_nodes,))
@@ -238,7 +238,7 @@ def labels(graph: NeighborGraph, given: object, split: object, seed: int) -> Lab
 
 
 def _cut(order: np.ndarray, shares: object) -> list[np.ndarray]:
-    """Three parts of these sizes, none empty where there are three or more things."""
+    """Cut `order` into three parts with these shares, none empty if there are at least three entries."""
     if not isinstance(shares, (tuple, list)) or len(shares) != 3:
         raise InvalidConfigError.of("split", "three shares, or three parts", shares, got=f"{shares!r:.80}")
     train, validation, test = (as_number(s, f"split[{i}]", above=0) for i, s in enumerate(shares))
@@ -251,7 +251,7 @@ def _cut(order: np.ndarray, shares: object) -> list[np.ndarray]:
 
 
 def _names_parts(split: object) -> bool:
-    """Whether `split` gives the parts themselves rather than their shares."""
+    """Return whether `split` gives the parts themselves rather than their shares."""
     if split is None:
         return False
     if isinstance(split, Mapping):
