@@ -1,6 +1,6 @@
 """The command line: ``graphattend COMMAND``, one command per file.
 
-Exit status: 0 done, 2 bad usage or bad input (one line on stderr that names it), 130 on Ctrl-C.
+Exit status: 0 on success, 2 on wrong usage or bad input (one line on stderr names it), 130 on Ctrl-C.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COMMANDS: Registry[Any] = Registry(
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports an error in one line."""
+    """Parser that reports an error in one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Print one line and exit with status 2."""
@@ -45,7 +45,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all commands.
+    """Return the parser of all commands.
 
     Example:
         >>> from graphattend.cli import parser
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: Arguments without the program's name; those of the process by default.
+        argv: Arguments without the program's name; by default ``sys.argv[1:]``.
 
     Returns:
         The exit status.
@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("graphattend: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader (head, less) has what it wanted
+    except BrokenPipeError:  # the reader (head, less) has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SystemExit as leaving:

@@ -1,4 +1,4 @@
-"""What the commands share: arguments, options of mechanisms, files, progress and output."""
+"""Shared code of the commands: arguments, options of mechanisms, files, progress and output."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ..graph import NeighborGraph, embeddings
 from ..graph.files import Told, parse, read
 from ..graph.properties import described
 
-#: Goes back to the start of a terminal's line and clears it.
+#: Moves to the start of a terminal's line and clears it.
 CLEAR = "\r\x1b[K"
-#: Most bytes that are taken from the standard input.
+#: Maximum number of bytes read from the standard input.
 MAX_BYTES = 1 << 30
 
 
 def add_output(command: argparse.ArgumentParser) -> None:
-    """``--json`` and ``--csv``."""
+    """Add ``--json`` and ``--csv``."""
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--csv", action="store_true", help="print CSV")
 
 
 def add_mechanisms(command: argparse.ArgumentParser) -> None:
-    """``--mechanism``, ``--option`` and ``--seed``."""
+    """Add ``--mechanism``, ``--option`` and ``--seed``."""
     command.add_argument(
         "--mechanism", action="append", metavar="KEY", help="key of a mechanism, see `graphattend list` (repeatable)"
     )
@@ -43,7 +43,7 @@ def add_mechanisms(command: argparse.ArgumentParser) -> None:
 
 
 def add_graph(command: argparse.ArgumentParser, *, required: bool, embeddings: bool = True) -> None:
-    """``--graph``, how it is read, and ``--embeddings``."""
+    """Add ``--graph``, its reading options, and ``--embeddings``."""
     command.add_argument(
         "--graph", required=required, metavar="FILE", help="graph file in any supported format; - for standard input"
     )
@@ -58,7 +58,7 @@ def add_graph(command: argparse.ArgumentParser, *, required: bool, embeddings: b
 
 
 def add_reading(command: argparse.ArgumentParser) -> None:
-    """``--directed``, ``--undirected``, ``--weights``, ``--edge-features`` and ``--format``."""
+    """Add ``--directed``, ``--undirected``, ``--weights``, ``--edge-features`` and ``--format``."""
     ways = command.add_mutually_exclusive_group()
     ways.add_argument(
         "--directed",
@@ -82,18 +82,18 @@ def add_reading(command: argparse.ArgumentParser) -> None:
 
 
 def add_plot(command: argparse.ArgumentParser) -> None:
-    """``--plot``."""
+    """Add ``--plot``."""
     command.add_argument("--plot", metavar="FILE", help="write a picture: .html, .svg, or .png (needs matplotlib)")
 
 
 def told(path: str) -> None:
-    """Report on a terminal what was written; print nothing into a pipe."""
+    """Print the path of a written file if stderr is a terminal."""
     if sys.stderr.isatty():
         print(path, file=sys.stderr)
 
 
 def options(pairs: Iterable[str]) -> dict[str, Any]:
-    """``name=value`` pairs; a value is parsed as JSON if possible, else kept as text."""
+    """Parse ``name=value`` pairs; a value is parsed as JSON if possible, otherwise kept as text."""
     out: dict[str, Any] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
@@ -107,7 +107,7 @@ def options(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def read_graph(arguments: argparse.Namespace) -> Told:
-    """The graph of ``--graph``, and whether its edges are directed; ``-`` is the standard input."""
+    """Read the graph of ``--graph``, and whether its edges are directed; ``-`` is the standard input."""
     features = None if arguments.edge_features is None else [n for n in arguments.edge_features.split(",") if n]
     wanted = {
         "directed": arguments.directed,
@@ -121,12 +121,12 @@ def read_graph(arguments: argparse.Namespace) -> Told:
 
 
 def read_embeddings(path: str | None, graph: NeighborGraph | None) -> np.ndarray | None:
-    """The vectors of ``--embeddings``: a row for each of the graph's nodes, or all there are."""
+    """Read the vectors of ``--embeddings``, one row per node of the graph; all rows without a graph."""
     return None if path is None else embeddings.read_embeddings(path, graph=graph)[1]
 
 
 def progress() -> Callable[[int, int, str], None] | None:
-    """A line on stderr that counts and estimates the time left, on a terminal; nothing in a pipe."""
+    """Return a function that shows progress and the estimated time left, or None if stderr is not a terminal."""
     if not sys.stderr.isatty():
         return None
     start = time.monotonic()
@@ -142,14 +142,14 @@ def progress() -> Callable[[int, int, str], None] | None:
 
 
 class Terminal(io.StringIO):
-    """Text of a terminal that is collected, but for the line of progress, which is shown at once."""
+    """Collects the text for a terminal, but shows the progress line at once."""
 
     def isatty(self) -> bool:
-        """It is one."""
+        """Return True, as a terminal does."""
         return True
 
     def write(self, text: str) -> int:
-        """Show or collect."""
+        """Show a progress line, or collect the text."""
         if not text.startswith(CLEAR):
             return super().write(text)
         assert sys.__stderr__ is not None
@@ -165,7 +165,7 @@ def end_progress() -> None:
 
 
 def print_graph(told: Told, arguments: argparse.Namespace) -> None:
-    """The first lines of a text for people: how many edges were read, and whether they are directed."""
+    """Print how many nodes and edges were read and whether they are directed, unless the output is JSON or CSV."""
     if not (arguments.json or arguments.csv):
         print(f"{described(*told)}\n")
 
@@ -173,7 +173,7 @@ def print_graph(told: Told, arguments: argparse.Namespace) -> None:
 def print_rows(
     header: Sequence[str], rows: Sequence[Sequence[Any]], arguments: argparse.Namespace, data: object
 ) -> None:
-    """A table for people, or the same as CSV, or `data` as JSON."""
+    """Print a table as text or CSV, or `data` as JSON."""
     if arguments.json:
         print(json.dumps(data, allow_nan=False))
     elif arguments.csv:
@@ -192,7 +192,7 @@ def print_rows(
 
 
 def _rich_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Print a table that fits the terminal, where rich is installed."""
+    """Print a table that fits the terminal; return False if rich is not installed."""
     try:
         from rich.console import Console
         from rich.table import Table

@@ -1,4 +1,4 @@
-"""``graphattend --print-completion SHELL``: what Tab offers."""
+"""``graphattend --print-completion SHELL``: scripts for Tab completion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 FILES = ("FILE", "FOLDER", "FROM", "TO")
 SHELLS = ("bash", "zsh", "fish", "tcsh")  # zsh runs the script for bash
 
-#: `case` tells by the command and the word before what comes: names of files, or some words.
+#: The command and the previous word determine what completes the next: file names, or fixed words.
 BASH = """_graphattend() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command= words= files=
   ((COMP_CWORD > 1)) && [[ ${{COMP_WORDS[1]}} != -* ]] && command=${{COMP_WORDS[1]}}
@@ -28,12 +28,12 @@ complete -o filenames -F _graphattend graphattend
 
 
 class PrintCompletion(argparse.Action):
-    """Print the completion script of a shell, and leave."""
+    """Print the completion script of a shell, and exit."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, _namespace: object, values: Any, _option: object = None
     ) -> None:
-        """Print it."""
+        """Print the script, and exit."""
         scripts = {"tcsh": _tcsh, "fish": _fish}
         print(scripts[values](parser) if values in scripts else _bash(parser, values), end="")
         parser.exit()
@@ -92,7 +92,7 @@ def _tcsh(parser: argparse.ArgumentParser) -> str:
 
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The parsers of the commands."""
+    """Return the parsers of the commands by name."""
     return next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices
 
 
@@ -102,7 +102,7 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def _words(action: argparse.Action) -> list[str] | None:
-    """What an argument may be; None for names of files."""
+    """Return the values that an argument may have, or None for file names."""
     if action.metavar in FILES:
         return None
     if action.metavar == "KEY" and "--mechanism" in action.option_strings:

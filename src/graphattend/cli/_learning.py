@@ -1,4 +1,4 @@
-"""What the commands that train share: the task, its labels, and how long to train."""
+"""Shared code of the commands that train: the task, its labels, and the length of training."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..storage import load_errors
 from ..storage_checks import Refused
 from ._common import MAX_BYTES
 
-#: Values of the command line by argument of `ga.evaluate`.
+#: Arguments of `ga.evaluate` that are options of the command line.
 SETTINGS = ("seeds", "epochs", "patience", "hidden", "lr", "layers")
 
 
 def add_task(command: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """``--task`` and ``--labels``."""
+    """Add ``--task`` and ``--labels``."""
     command.add_argument("--task", required=required, choices=("links", "labels"), help="what to predict")
     command.add_argument(
         "--labels", metavar="FILE", help="file of classes: one label per line in node order, or NODE,LABEL"
@@ -29,7 +29,7 @@ def add_task(command: argparse.ArgumentParser, *, required: bool = True) -> None
 
 
 def add_settings(command: argparse.ArgumentParser, *, seeds: bool = True, hidden: bool = True) -> None:
-    """Arguments for the number of runs and their length."""
+    """Add the options for the number and length of the runs."""
     if seeds:
         command.add_argument("--seeds", type=int, default=3, help="number of random splits and initialisations (3)")
     if hidden:
@@ -43,12 +43,12 @@ def add_settings(command: argparse.ArgumentParser, *, seeds: bool = True, hidden
 
 
 def settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The keyword arguments of `ga.evaluate` for these options."""
+    """Return the keyword arguments of `ga.evaluate` for these options."""
     return {name: getattr(arguments, name) for name in SETTINGS if name in arguments}
 
 
 def read_labels(path: str | None, graph: NeighborGraph) -> np.ndarray | None:
-    """The class of every node as text; "" (a line without one) means unknown."""
+    """Read the class of every node as text; "" means unknown."""
     if path is None:
         return None
     with load_errors(path):
@@ -71,17 +71,17 @@ def read_labels(path: str | None, graph: NeighborGraph) -> np.ndarray | None:
                 raise Refused(f"line {line}: expected NODE,LABEL, got {len(cells)} fields")
             if cells[0] in places:
                 labels[places[cells[0]]] = cells[1]
-            elif k:  # the first line may name the columns
+            elif k:  # the first line may be a header
                 raise Refused(f"line {line}: no node {cells[0]!r:.60} in the graph; expected {such}")
         return labels.astype(str)
 
 
 def _rows(lines: list[str], names: set[str]) -> list[Row]:
-    """Nodes and their labels, cut at the separator that leaves a node in front of most lines; none where none does."""
+    """Split lines at the separator that makes the first field a node in most lines; return [] if none does."""
     best: list[Row] = []
     most = 0
     for separator in SEPARATORS:
-        with contextlib.suppress(Refused):  # quotes that are not meant as such
+        with contextlib.suppress(Refused):  # quote characters that are not quotes
             rows = list(split(lines, separator))
             found = sum(len(row.cells) > 1 and row.cells[0] in names for row in rows)
             best, most = (rows, found) if found > most else (best, most)
@@ -89,6 +89,6 @@ def _rows(lines: list[str], names: set[str]) -> list[Row]:
 
 
 def check_task(arguments: argparse.Namespace) -> None:
-    """Labels are given for the task "labels", and only for it."""
+    """Raise unless ``--labels`` is given exactly for the task "labels"."""
     if (arguments.task == "labels") != (arguments.labels is not None):
         raise InvalidConfigError.of("--labels", "a file for --task labels, and only for it", arguments.labels)

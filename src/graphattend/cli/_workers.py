@@ -1,4 +1,4 @@
-"""Where a command's work runs: threads and processes of this machine, or a cluster."""
+"""Options that select where a command's work runs: threads and processes of this machine, or a cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..graph.conversions import need
 
 
 def add_workers(command: argparse.ArgumentParser) -> None:
-    """``--threads``, ``--workers`` and ``--scheduler``."""
+    """Add ``--threads``, ``--workers`` and ``--scheduler``."""
     command.add_argument("--threads", type=int, metavar="N", help="number of threads for large products (1)")
     where = command.add_mutually_exclusive_group()
     where.add_argument(
@@ -25,7 +25,7 @@ def add_workers(command: argparse.ArgumentParser) -> None:
 
 @contextlib.contextmanager
 def workers(arguments: argparse.Namespace) -> Iterator[None]:
-    """Run the calls in this block where the arguments say."""
+    """Return a context in which calls run on the workers that the arguments select."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(simd.num_threads(arguments.threads))
         if arguments.scheduler is not None:

@@ -1,4 +1,4 @@
-"""Files that commands write beside their output."""
+"""Output files of commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..storage import load_errors, write_atomically
 
 
 def check_out(path: str, argument: str, suffixes: tuple[str, ...], *inputs: str | None) -> None:
-    """Raise before the work starts if a file cannot be written or would overwrite an input."""
+    """Raise an error, before the work starts, if a file cannot be written or would overwrite an input."""
     if Path(path).suffix.lower() not in suffixes:
         raise InvalidConfigError.of(argument, f"a name ending in {', '.join(suffixes)}", path, got=f"{path!r:.80}")
     if not Path(path).resolve().parent.is_dir():
@@ -27,7 +27,7 @@ def check_out(path: str, argument: str, suffixes: tuple[str, ...], *inputs: str 
 
 
 def write_matrix(path: str, x: np.ndarray, graph: NeighborGraph) -> None:
-    """One vector per node: .npy, .npz (``embeddings`` and ``names``) or .csv with the node's name in front."""
+    """Write one vector per node: .npy, .npz (``embeddings`` and ``names``) or .csv with the node's name first."""
     names: Any = np.arange(graph.num_nodes) if graph.names is None else np.asarray(graph.names)
     data = io.BytesIO()
     suffix = Path(path).suffix.lower()

@@ -1,4 +1,4 @@
-"""``graphattend analyze``: who attends to whom in a graph."""
+"""``graphattend analyze``: show which nodes of a graph attend to which."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     add_graph(command, required=True)
     command.add_argument("--dim", type=int, default=16, help="dimension of the spectral embedding (16)")
     command.add_argument("--nodes", type=int, default=5, help="number of nodes in the table (5)")
@@ -51,7 +51,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, analyse, print, draw."""
+    """Read and analyse the graph; print and draw the result."""
     from ..drawing import check_plot_path
     from ..mechanisms._files import load
     from ..report import write_plot

@@ -1,4 +1,4 @@
-"""``graphattend attend``: every node of a graph in parts over its neighbours, into a file."""
+"""``graphattend attend``: let every node of a partitioned graph attend over its neighbours, and write a file."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     command.add_argument("folder", metavar="FOLDER", help="folder written by `graphattend partition`")
     command.add_argument(
         "--embeddings", required=True, metavar="FILE", help="features, one row per node: .npy or .zarr"
     )
     command.add_argument("--out", required=True, metavar="FILE", help="output file: .npy or .zarr")
     command.add_argument("--model", metavar="FILE", help="trained mechanism, as written by `graphattend train`")
-    add_mechanisms(command)  # several: one layer after the other
+    add_mechanisms(command)  # several mechanisms are layers in this order
     add_workers(command)
     command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Attend and report what was written. The same command resumes an interrupted run."""
+    """Attend and print the written file. The same command resumes an interrupted run."""
     from ..dask import Layout, attend
     from ..dask._arrays import opened
     from ..dask._attend import probe

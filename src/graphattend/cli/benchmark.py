@@ -1,4 +1,4 @@
-"""``graphattend benchmark``: how fast the mechanisms are here."""
+"""``graphattend benchmark``: measure the speed of the mechanisms on this machine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     add_graph(command, required=False)
     command.add_argument("--neighbors", type=int, default=1000, help="number of keys if there is no graph (1000)")
     command.add_argument("--dim", type=int, default=128, help="width of the vectors (128)")
@@ -50,7 +50,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def example(key: str, n: int, dim: int, seed: int, given: dict[str, Any]) -> tuple[Attention, dict[str, Any]]:
-    """A mechanism and a valid call of it in single precision."""
+    """Return a mechanism and arguments for a valid call in single precision."""
     cls = mechanisms.mechanism_class(key)
     attn, inputs = cls.example(np.random.default_rng(seed), n, dim)
     chosen = {name: value for name, value in given.items() if name in option_names(key)}
@@ -62,7 +62,7 @@ def example(key: str, n: int, dim: int, seed: int, given: dict[str, Any]) -> tup
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Time, print, draw."""
+    """Measure, print and draw the times."""
     from ..drawing import check_plot_path, write_bars
 
     as_int(arguments.neighbors, "--neighbors", minimum=1)
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
                 rows.append((key, *_time(call_of(key), arguments.seconds)))
             except AttentionError:
                 if arguments.mechanism or not arguments.graph:
-                    raise  # else: it does not apply to this graph
+                    raise  # otherwise the mechanism does not apply to this graph
     finally:
         end_progress()
     if arguments.plot is not None:
@@ -124,7 +124,7 @@ def _over_graph(
 
 
 def _time(call: Callable[[], Any], seconds: float) -> tuple[float, float, float]:
-    # A browser's clock is rounded to a tenth of a millisecond: several calls are timed at once.
+    # Time several calls together, because browsers round their clock to a tenth of a millisecond.
     calls, once = 1, 0.0
     while True:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""``graphattend compare``: how alike the mechanisms' weights are on a graph, or how well they predict."""
+"""``graphattend compare``: compare the mechanisms' weights on a graph, or how well they predict."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     add_graph(command, required=True)
     add_plot(command)
     add_mechanisms(command)
@@ -44,7 +44,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print and draw the agreement matrix (mean over nodes of the weight two mechanisms share), or evaluate."""
+    """Print and draw the agreement matrix (the weight two mechanisms share, averaged over nodes), or evaluate."""
     if arguments.task is not None:
         if arguments.option or arguments.seed:
             raise InvalidConfigError.of("--task", "no --option and no --seed beside it (see --seeds)", arguments.task)
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows = [(key, *(round(float(a), 3) for a in row)) for key, row in zip(keys, found.agreement, strict=True)]
     data = {"mechanisms": keys, "agreement": found.agreement.tolist()}
     numbers = [str(i + 1) for i in range(len(keys))]
-    if not (arguments.csv or arguments.json):  # names as columns would not fit a terminal
+    if not (arguments.csv or arguments.json):  # the names would be too wide for a terminal
         rows = [(f"{i + 1} {row[0]}", *row[1:]) for i, row in enumerate(rows)]
     print_graph(read, arguments)
     print_rows(("mechanism", *(keys if arguments.csv else numbers)), rows, arguments, data)

@@ -18,7 +18,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     command.add_argument(
         "--embeddings", required=True, metavar="FILE", help="embeddings, one vector per row: .npy, .npz, .csv or text"
     )
@@ -31,7 +31,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Compress, write, print size and error."""
+    """Compress and write the embeddings; print size and error."""
     from ..compression import CODECS
 
     check_out(arguments.out, "--out", (".npz", ".safetensors"), arguments.embeddings)

@@ -1,4 +1,4 @@
-"""``graphattend convert``: a graph from one format to another."""
+"""``graphattend convert``: convert a graph from one format to another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     command.add_argument("graph", metavar="FROM", help="graph file in any supported format; - for standard input")
     command.add_argument("output", metavar="TO", help="output file, such as graph.json, graph.graphml or graph.csv.gz")
     add_reading(command)

@@ -1,4 +1,4 @@
-"""``graphattend embed``: a vector for every node of a graph."""
+"""``graphattend embed``: compute a vector for every node of a graph."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     add_graph(command, required=True, embeddings=False)
     command.add_argument("--dim", type=int, default=16, help="dimension of the vectors (16)")
     command.add_argument(
@@ -29,7 +29,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Embed and write."""
+    """Compute and write the vectors."""
     check_out(arguments.out, "--out", (".npy", ".npz", ".csv"), arguments.graph)
     read = read_graph(arguments)
     graph = read.graph
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
             trained = fit(graph, "links", arguments.mechanism, on_progress=progress(), **call)
         finally:
             end_progress()
-        assert trained is not None  # the progress line cancels nothing
+        assert trained is not None  # the progress line never cancels
         found, metrics = trained.output, trained.metrics
     write_matrix(arguments.out, found, graph)
     told(arguments.out)

@@ -1,4 +1,4 @@
-"""``graphattend evaluate``: train every mechanism on held-out links or labels, and compare."""
+"""``graphattend evaluate``: train every mechanism and compare its predictions of held-out links or labels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     add_graph(command, required=True)
     add_task(command)
     command.add_argument(
@@ -42,7 +42,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Evaluate, print, draw."""
+    """Evaluate the mechanisms; print and draw the result."""
     from ..drawing import check_plot_path
     from ..evaluation import evaluate
     from ..evaluation.results import sorted_rows

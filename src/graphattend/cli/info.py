@@ -18,14 +18,14 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     command.add_argument("--graph", metavar="FILE", help="graph file in any supported format; - for standard input")
     add_reading(command)
     add_output(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the facts."""
+    """Print the description."""
     facts = _machine() if arguments.graph is None else _graph(read_graph(arguments))
     print_rows(("what", "value"), [(k, str(v)) for k, v in facts.items()], arguments, facts)
 

@@ -15,12 +15,12 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     add_output(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the registry."""
+    """Print the registered mechanisms."""
     found = schema()
     rows = [
         (key, s["x-family"], s["x-complexity"], ", ".join(s["x-needs"]) or "-", s["description"])

@@ -1,4 +1,4 @@
-"""``graphattend partition``: a graph cut into parts on the disk."""
+"""``graphattend partition``: cut a graph into parts on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     command.add_argument(
         "--graph", required=True, metavar="FILE", help="graph file in any supported format; - for standard input"
     )
@@ -35,7 +35,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Cut, print the sizes."""
+    """Cut the graph and print the sizes of the parts."""
     from ..dask import partition
 
     options: dict[str, Any] = {"directed": arguments.directed}

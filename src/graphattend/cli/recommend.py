@@ -1,4 +1,4 @@
-"""``graphattend recommend``: which mechanism suits a graph, by rules or by measuring."""
+"""``graphattend recommend``: recommend a mechanism for a graph, by rules or by measuring."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     add_graph(command, required=True, embeddings=False)
     command.add_argument("--dim", type=int, help="width of the mechanism")
     command.add_argument(
@@ -25,7 +25,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Recommend, and print the reasons."""
+    """Print the recommendation and its reasons."""
     from ..recommendation import recommend
 
     graph = read_graph(arguments).graph

@@ -1,4 +1,4 @@
-"""``graphattend train``: train one mechanism, and write it to a file that `ga.load` and the browser read."""
+"""``graphattend train``: train one mechanism, and write it to a file for `ga.load` and the browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXAMPLES = (
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments of the command."""
     add_graph(command, required=True)
     add_task(command)
     command.add_argument(
@@ -40,7 +40,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train, write, print the test metrics."""
+    """Train and write the mechanism; print the test metrics."""
     from ..evaluation import fit
 
     check_task(arguments)
