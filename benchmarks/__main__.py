@@ -1,6 +1,6 @@
-"""Measure every workload and every mechanism in every runtime, and write JSON, picture and tables: `make bench`.
+"""Measure every workload and mechanism in every runtime, and write JSON, a picture and tables: `make bench`.
 
-Workload by workload the runtimes take turns, round by round, so that everything compared stood side by side.
+The runtimes take turns within each round of a workload, so that compared figures come from the same minutes.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ README = runtimes.ROOT / "README.md"
 
 
 def say(message: str) -> None:
-    """Progress."""
+    """Print the progress."""
     print(message, flush=True)
 
 
 def payload(distribution: Path) -> dict[str, float]:
-    """Gzipped kB of the compiled kernels in the wheel, and of what an engine loads at most."""
+    """Return the gzipped size in kB of all compiled kernels in the wheel, and of the largest set an engine loads."""
     (wheel,) = distribution.glob("graphattend-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         sizes = {
@@ -48,7 +48,7 @@ def payload(distribution: Path) -> dict[str, float]:
 
 
 def catalogue() -> Any:
-    """The workloads, mechanisms from the registry among them, as they are here."""
+    """Return the workloads of this version, including one for each registered mechanism."""
     sys.path[:0] = [str(runtimes.ROOT / "src"), str(runtimes.HERE)]
     import workloads
 
@@ -56,7 +56,7 @@ def catalogue() -> Any:
 
 
 class Run:
-    """One run: asks the runtimes, keeps what they answer and what went wrong."""
+    """One run: queries the runtimes, and keeps their answers and errors."""
 
     def __init__(self, chosen: dict[str, runtimes.Runtime], results: Results) -> None:
         self.chosen = chosen
@@ -64,7 +64,7 @@ class Run:
         self.errors: list[str] = []
 
     def ask(self, runtime: str, name: str, *given: Any) -> Any:
-        """An answer, or None and a line among the errors."""
+        """Return a runtime's answer, or None after recording the error."""
         try:
             return self.chosen[runtime](name, *given)
         except Exception as error:
@@ -73,7 +73,7 @@ class Run:
             return None
 
     def workload(self, name: str, rounds: int, seconds: float) -> None:
-        """Measure a workload, the runtimes in turn."""
+        """Measure a workload in each runtime in turn."""
         found: dict[str, dict[str, list[float]]] = {}
         for _ in range(rounds):
             for runtime in self.chosen:
@@ -86,14 +86,14 @@ class Run:
         catalogue().forget()
 
     def facts(self) -> None:
-        """What ran, and what is measured once."""
+        """Record facts about the runtimes, and figures that are measured once."""
         for runtime in self.chosen:
             entry = self.ask(runtime, "facts") or {}
             entry["extra_memory"] = self.ask(runtime, "extraMemory")
             self.results["runtimes"][runtime] = entry
 
     def accelerate(self) -> None:
-        """The gain of accelerate_numpy()."""
+        """Measure the gain of accelerate_numpy()."""
         source = (runtimes.HERE / "accelerate" / "bench.py").read_text()
         for runtime in self.chosen:
             if not runtime.startswith("native"):
@@ -101,17 +101,17 @@ class Run:
                 self.results["accelerate"][runtime] = self.ask(runtime, "accelerate", source, list(ACCELERATE)) or {}
 
     def javascript(self, distribution: Path, rounds: int, seconds: float) -> None:
-        """The npm package against Python and against plain JavaScript."""
+        """Compare the npm package with Python and with plain JavaScript."""
         self.once(
             "javascript", "The npm package in Node.js", lambda: runtimes.javascript(distribution, rounds, seconds)
         )
 
     def page(self, distribution: Path, rounds: int, seconds: float) -> None:
-        """The npm package and its kernels without Python against the peers, as a page calls them."""
+        """Compare the npm package and its kernels without Python with the peers, in a page."""
         self.once("page", "The npm package in a page", lambda: runtimes.page(distribution, rounds, seconds))
 
     def once(self, name: str, title: str, run: Callable[[], Any]) -> None:
-        """Figures that come from one program, or a line among the errors."""
+        """Record the figures of one program, or its error."""
         say(title)
         try:
             self.results[name] = run()
@@ -121,7 +121,7 @@ class Run:
 
 
 def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> tuple[Results, list[str]]:
-    """Run everything; what there is so far is always in the folder."""
+    """Run everything; save the results so far after each step."""
     rounds, seconds = (1, 0.05) if arguments.quick else (arguments.rounds, 0.3)
     results: Results = {
         "date": datetime.date.today().isoformat(),
@@ -158,7 +158,7 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
         for i, name in enumerate(names, 1):
             begin = time.monotonic()
             run.workload(name, rounds, seconds)
-            # The runner itself keeps one core busy.
+            # The runner itself occupies one core.
             results["load"] = max(results["load"], round(os.getloadavg()[0] - 1, 1))
             save(results, folder)
             say(f"[{i}/{len(names)}] {name}: {time.monotonic() - begin:.0f} s")
@@ -173,12 +173,12 @@ def measure(arguments: argparse.Namespace, distribution: Path, folder: Path) -> 
 
 
 def save(results: Results, folder: Path) -> None:
-    """The figures as JSON."""
+    """Write the figures as JSON."""
     (folder / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 def write(results: Results) -> None:
-    """Picture and tables."""
+    """Write the picture and the tables."""
     PICTURE.write_text(chart(results), encoding="utf-8")
     for path, content in ((DOCUMENT, report.full(results)), (README, report.short(results))):
         if report.insert(path, content):
@@ -186,7 +186,7 @@ def write(results: Results) -> None:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one short round; writes to build/bench/ only")
     parser.add_argument("--rounds", type=int, default=3, help="how often the runtimes take turns (3)")

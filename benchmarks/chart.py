@@ -1,4 +1,4 @@
-"""A bar chart as SVG: each contender's speed relative to the fastest peer's, one group of bars for each workload."""
+"""A bar chart as SVG: each contender's speed relative to the fastest peer's, one group of bars per workload."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ COLOURS = {
     "numpy": "#8d8d95",
 }
 NAMES = {"graphattend": "graphattend", **PEERS, "numpy": "NumPy in Pyodide (the faster of @ and einsum)"}
-LONGEST = 6.0  # times the fastest peer; longer bars are cut and say so
-#: Text stays text, and the same figures give the same file.
+LONGEST = 6.0  # times the fastest peer; longer bars are cut and marked
+#: Keep text as text, and write the same file for the same figures.
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "graphattend", "font.size": 8, "font.family": "sans-serif"}
 
 
 def bars(results: Results, workload: str, runtime: str) -> list[tuple[str, float]]:
-    """Contender and its speed in units of the fastest peer's."""
+    """Return the contenders with their speeds relative to the fastest peer's."""
     found = against_fastest(results, workload, runtime)
     if found is None:
         return []
@@ -34,7 +34,7 @@ def bars(results: Results, workload: str, runtime: str) -> list[tuple[str, float
 
 
 def chart(results: Results, runtime: str = "chromium") -> str:
-    """The picture."""
+    """Return the picture as SVG."""
     import matplotlib
 
     matplotlib.use("svg")

@@ -1,4 +1,4 @@
-"""What each codec keeps of a real embedding set: neighbours, error, bytes, speed.
+"""Quality and cost of each codec on real embeddings: neighbours, error, bytes, speed.
 
 ``python -m benchmarks.compression`` measures, writes ``benchmarks/results/compression.json`` and puts the tables into
 ``docs/compression.md``. Recall@10 is the share of the ten nearest neighbours (cosine, exact, original vectors) that are
@@ -31,25 +31,25 @@ QUERIES = 1000
 
 
 def unit(x: np.ndarray) -> np.ndarray:
-    """Rows of length one (zero rows stay)."""
+    """Scale rows to length 1 (zero rows stay zero)."""
     norms = np.linalg.norm(x, axis=1, keepdims=True)
     return x / np.where(norms > 0, norms, 1)
 
 
 def nearest(queries: np.ndarray, own: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Indices (M, 10) of the most similar rows of `x`, the query's own row left out."""
+    """Return the indices (M, 10) of the most similar rows of `x` without the query's own row."""
     scores = queries @ unit(x).T
     scores[np.arange(own.size), own] = -np.inf
     return np.argpartition(-scores, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
 
 
 def recall(found: np.ndarray, true: np.ndarray) -> float:
-    """Mean share of the true neighbours that were found."""
+    """Return the mean share of the true neighbours that were found."""
     return float(np.mean([np.intersect1d(a, b).size for a, b in zip(found, true, strict=True)]) / NEIGHBOURS)
 
 
 def best_of(function: Callable[[], Any], repeat: int = 5) -> float:
-    """Seconds of the fastest of some runs."""
+    """Return the seconds of the fastest of `repeat` runs."""
     times = []
     for _ in range(repeat):
         start = time.perf_counter()
@@ -59,13 +59,13 @@ def best_of(function: Callable[[], Any], repeat: int = 5) -> float:
 
 
 def hnsw_layers(count: int, seed: int = 0) -> np.ndarray:
-    """Layers as HNSW draws them with M = 16: ⌊−ln U / ln 16⌋."""
+    """Draw layers as HNSW does with M = 16: ⌊−ln U / ln 16⌋."""
     u = 1 - np.random.default_rng(seed).random(count)
     return np.floor(-np.log(u) / np.log(16)).astype(np.int64)
 
 
 def word_codecs() -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """Codec and further arguments of `encode`, by what the table calls them."""
+    """Return codecs and further arguments of `encode`, by their names in the table."""
     layers = Hierarchical({0: Quantizer(4, False, "row"), 1: Quantizer(8, granularity="row")})
     return {
         "INT8, per tensor": (Quantizer(8), ()),
@@ -86,7 +86,7 @@ def word_codecs() -> dict[str, tuple[Any, tuple[Any, ...]]]:
 
 
 def digit_codecs() -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """The same for pictures, a three-way array."""
+    """Return the same for pictures, a three-way array."""
     return {
         "INT8, per tensor": (Quantizer(8), ()),
         "INT4, per tensor": (Quantizer(4), ()),
@@ -99,7 +99,7 @@ def digit_codecs() -> dict[str, tuple[Any, tuple[Any, ...]]]:
 
 
 def measure(x: np.ndarray, codecs: dict[str, tuple[Any, tuple[Any, ...]]]) -> list[dict[str, Any]]:
-    """One row of figures per codec."""
+    """Return one row of figures per codec."""
     flat = x.reshape(x.shape[0], -1)
     own = np.random.default_rng(0).permutation(x.shape[0])[:QUERIES]
     queries = unit(flat[own])
@@ -127,7 +127,7 @@ def measure(x: np.ndarray, codecs: dict[str, tuple[Any, tuple[Any, ...]]]) -> li
 
 
 def measure_attention(x: np.ndarray) -> list[dict[str, Any]]:
-    """Attention with compressed keys against float32 keys: 100 queries, all words as keys and values."""
+    """Compare attention with compressed and float32 keys: 100 queries, all words as keys and values."""
     queries = x[:: len(x) // 100][:100] * np.float32(10 * np.sqrt(x.shape[1]))  # scores up to 10
     exact = scaled_dot_product_attention(queries.astype(np.float64), x.astype(np.float64), x.astype(np.float64))
     cases: list[tuple[str, Any]] = [
@@ -157,7 +157,7 @@ def measure_attention(x: np.ndarray) -> list[dict[str, Any]]:
 
 
 def codec_table(rows: list[dict[str, Any]]) -> str:
-    """Markdown of `measure`."""
+    """Format the rows of `measure` as Markdown."""
     lines = [
         "| codec | recall@10 | ratio | bytes per vector | relative error | largest error | guaranteed bound |"
         " encode, ms | decode, ms |",
@@ -173,7 +173,7 @@ def codec_table(rows: list[dict[str, Any]]) -> str:
 
 
 def attention_table(rows: list[dict[str, Any]]) -> str:
-    """Markdown of `measure_attention`."""
+    """Format the rows of `measure_attention` as Markdown."""
     lines = [
         "| keys | bytes of the keys | largest error of the output | relative error | one query, ms | 100 queries, ms |",
         "|---|---:|---:|---:|---:|---:|",
@@ -187,7 +187,7 @@ def attention_table(rows: list[dict[str, Any]]) -> str:
 
 
 def put_into_page(name: str, table: str) -> None:
-    """Replace what stands between the page's markers for this table."""
+    """Replace the text between the page's markers for this table."""
     begin, end = f"<!-- {name} begin -->", f"<!-- {name} end -->"
     before, rest = PAGE.read_text(encoding="utf-8").split(begin)
     after = rest.split(end)[1]
@@ -195,7 +195,7 @@ def put_into_page(name: str, table: str) -> None:
 
 
 def main() -> None:
-    """Measure, write the results, fill in the page."""
+    """Measure, write the results, and update the page."""
     words = embeddings.words(10_000)
     results = {
         "machine": {

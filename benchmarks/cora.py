@@ -1,4 +1,4 @@
-"""A two-layer graph attention network on Cora, in the published setting, trained with this library alone.
+"""A two-layer graph attention network on Cora, in the published setting, trained with this library only.
 
 ``python -m benchmarks.cora [--data FILE] [--seeds 10]`` trains, writes ``benchmarks/results/cora.json`` and puts the table
 into ``docs/cora.md``; ``--ablate`` does the same with one detail of the recipe left out at a time, and ``--second FILE`` with
@@ -37,17 +37,17 @@ PAGE = ROOT / "docs" / "cora.md"
 DATA = Path(os.environ.get("GRAPHATTEND_CORA", ROOT.parent / "shared" / "data" / "cora.npz"))
 
 PUBLISHED = "83.0 ± 0.7"
-#: Of a second graph, by the name of its file.
+#: Files of the results for a second graph, by the name of its file.
 PUBLISHED_SECOND = {"citeseer": "72.5 ± 0.7"}
 DROPOUT = 0.6
 
 
 class Recipe(NamedTuple):
-    """The details of the published code that the paper does not tell."""
+    """The details of the published code that the paper omits."""
 
     input_dropout_per_head: bool = True
     feature_dropout: bool = True
-    #: Glorot's limit of each head's score vectors from (width, 1); else from (heads, width).
+    #: Glorot's limit of each head's score vectors is computed from (width, 1), otherwise from (heads, width).
     scores_per_head: bool = True
 
 
@@ -61,7 +61,7 @@ ABLATIONS = {
 
 
 class Task(NamedTuple):
-    """The graph, its nodes' features and classes, and which nodes are for what."""
+    """The graph, the features and classes of its nodes, and the nodes of each part of the split."""
 
     graph: ga.NeighborGraph
     x: np.ndarray
@@ -72,7 +72,7 @@ class Task(NamedTuple):
 
 
 def read(path: Path) -> Task:
-    """Features with rows that sum to one; every node a neighbour of itself."""
+    """Read the data set; scale the features' rows to sum 1, and make every node a neighbour of itself."""
     with np.load(path, allow_pickle=False) as file:
         shape = tuple(int(n) for n in file["x_shape"])
         x = np.zeros(shape, np.float32)
@@ -85,7 +85,7 @@ def read(path: Path) -> Task:
 
 
 class Words(NamedTuple):
-    """The features as a sparse matrix: node, word and value of what is not zero, and the shape."""
+    """The features as a sparse matrix: node, word and value of each non-zero entry, and the shape."""
 
     rows: np.ndarray
     columns: np.ndarray
@@ -94,12 +94,12 @@ class Words(NamedTuple):
 
     @staticmethod
     def of(x: np.ndarray) -> Words:
-        """Of a dense matrix."""
+        """Build from a dense matrix."""
         rows, columns = np.nonzero(x)
         return Words(rows, columns, x[rows, columns], (len(x), x.shape[1]))
 
     def project(self, w: np.ndarray, drop: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-        """W (D, H, E) applied with `drop` (K, H or 1) on what is not zero: (V, H·E), and the pullback to w."""
+        """Return x·drop times w (D, H, E), (V, H·E), for factors `drop` (K, H or 1), and the pullback to w."""
         heads = []
         for h in range(w.shape[1]):
             factor = drop[:, h % drop.shape[1]]
@@ -118,19 +118,19 @@ class Words(NamedTuple):
 
 
 def summed(x: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:
-    """Sums of the rows of x (K, E) with the same index: (size, E)."""
+    """Sum the rows of x (K, E) with the same index, (size, E)."""
     return np.stack([np.bincount(index, column, size) for column in x.T], axis=1).astype(x.dtype)
 
 
 def attention(heads: int, width: int) -> ga.EdgeFeaturedAttention:
-    """Attention over features that are projected already, so that its own projection is the identity."""
+    """Return attention over projected features; its own projection is the identity."""
     inner = heads * width
     layer = ga.EdgeFeaturedAttention(inner, num_heads=heads, head_dim=width, dropout=DROPOUT)
     return layer.with_parameters({"w": np.eye(inner).reshape(inner, heads, width).swapaxes(0, 1)})
 
 
 class Network(NamedTuple):
-    """Two layers, 8 heads × 8 and one head per class; the parameters are a flat mapping."""
+    """Two layers: 8 heads of width 8, then one head per class; the parameters are a flat mapping."""
 
     words: Words
     first: ga.EdgeFeaturedAttention
@@ -139,11 +139,11 @@ class Network(NamedTuple):
 
     @staticmethod
     def new(task: Task, recipe: Recipe) -> Network:
-        """The network for the task's features and classes."""
+        """Create the network for the task's features and classes."""
         return Network(Words.of(task.x), attention(8, 8), attention(1, int(task.labels.max()) + 1), recipe)
 
     def parameters(self, features: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Glorot's uniform numbers, and biases of zero, in float32."""
+        """Draw Glorot-uniform weights and zero biases in float32."""
         params = {}
         for name, layer, dim in (("first", self.first, features), ("second", self.second, self.first.dim)):
             heads, width = layer.num_heads, layer.width
@@ -155,13 +155,13 @@ class Network(NamedTuple):
         return params
 
     def layers(self, params: dict[str, np.ndarray]) -> tuple[ga.EdgeFeaturedAttention, ga.EdgeFeaturedAttention]:
-        """The two layers with these parameters."""
+        """Return the two layers with these parameters."""
         names = ("a_query", "a_key", "bias")
         first, second = ({n: params[f"{layer}/{n}"] for n in names} for layer in ("first", "second"))
         return self.first.with_parameters(first), self.second.with_parameters(second)
 
     def logits(self, params: dict[str, np.ndarray], task: Task) -> np.ndarray:
-        """Class scores without dropout."""
+        """Return the logits without dropout."""
         first, second = self.layers(params)
         hidden = elu(first.attend(task.graph, task.x @ params["first/w"].reshape(task.x.shape[1], -1)))
         return second.attend(task.graph, hidden @ params["second/w"][:, 0])
@@ -169,7 +169,7 @@ class Network(NamedTuple):
     def gradients(
         self, params: dict[str, np.ndarray], task: Task, rng: np.random.Generator
     ) -> tuple[float, dict[str, np.ndarray]]:
-        """Loss on the training nodes and the gradient of every parameter."""
+        """Return the loss on the training nodes and the gradient of every parameter."""
         first, second = self.layers(params)
         w_second = params["second/w"][:, 0]
         columns = first.num_heads if self.recipe.input_dropout_per_head else 1
@@ -190,7 +190,7 @@ class Network(NamedTuple):
     def attend_vjp(
         self, layer: ga.EdgeFeaturedAttention, task: Task, z: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]]:
-        """A layer in training; its pullback gives the gradients of z and of the layer's parameters."""
+        """Apply a layer in training mode; the pullback returns the gradients of z and of the layer's parameters."""
         drop = dropout_multiplier(z.shape, DROPOUT, rng, z.dtype) if self.recipe.feature_dropout else 1
         out, pull = layer.attend_vjp(task.graph, z, z, z * drop, training=True, rng=rng)
 
@@ -203,26 +203,26 @@ class Network(NamedTuple):
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], fans: int) -> np.ndarray:
-    """Glorot's uniform numbers for so many inputs and outputs in all."""
+    """Draw Glorot-uniform numbers; `fans` is the number of inputs plus outputs."""
     limit = np.sqrt(6 / fans)
     return rng.uniform(-limit, limit, shape).astype(np.float32)
 
 
 def elu(x: np.ndarray) -> np.ndarray:
-    """X where positive, else exp(x) - 1."""
+    """Return x where positive, otherwise exp(x) - 1."""
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 
 def score(logits: np.ndarray, labels: np.ndarray, index: np.ndarray) -> tuple[float, float]:
-    """Accuracy and loss on some nodes."""
+    """Return accuracy and loss on the nodes `index`."""
     accuracy = float((logits[index].argmax(axis=1) == labels[index]).mean())
     return accuracy, float(cross_entropy(logits, labels, index=index))
 
 
 def train(task: Task, seed: int, *, epochs: int, patience: int, recipe: Recipe = PUBLISHED_RECIPE) -> dict[str, Any]:
-    """One run; the test accuracy is that of the last epoch whose validation accuracy and loss were both the best so far.
+    """Run once; test at the last epoch whose validation accuracy and loss were both the best so far.
 
-    As in the paper's code, a run ends when neither has been matched for `patience` epochs.
+    As in the authors' code, a run ends when neither of the two has been reached again for `patience` epochs.
     """
     net = Network.new(task, recipe)
     optimizer = Adam(lr=5e-3, weight_decay=5e-4)
@@ -254,13 +254,13 @@ def train(task: Task, seed: int, *, epochs: int, patience: int, recipe: Recipe =
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and spread of some runs, and the runs."""
+    """Return the mean and standard deviation of the runs' accuracies, and the runs."""
     accuracies = [r["test_accuracy"] for r in runs]
     return {"mean": float(np.mean(accuracies)), "deviation": float(np.std(accuracies)), "runs": runs}
 
 
 def table(result: dict[str, Any]) -> str:
-    """The figures for the page."""
+    """Return the table for the page."""
     rows = [
         "| | test accuracy, % | range over seeds | runs | epochs per run | one training step, ms |",
         "|---|---:|---:|---:|---:|---:|",
@@ -310,7 +310,7 @@ def main() -> None:
 
     result = summary(runs(task, PUBLISHED_RECIPE))
     if sys.platform == "emscripten":
-        return  # the page tells the figures of CPython
+        return  # the page shows the figures of CPython
     result["machine"] = f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}, float32"
     if args.ablate:
         result["ablations"] = {name: summary(runs(task, recipe)) for name, recipe in ABLATIONS.items()}

@@ -21,7 +21,7 @@ from benchmarks.cora import DATA, DROPOUT, read
 
 
 class Network(torch.nn.Module):
-    """8 heads × 8, then one head per class."""
+    """8 heads of width 8, then one head per class."""
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
@@ -29,13 +29,13 @@ class Network(torch.nn.Module):
         self.second = GATConv(64, classes, heads=1, concat=False, dropout=DROPOUT)
 
     def forward(self, x: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
-        """Class scores."""
+        """Return the logits."""
         x = F.elu(self.first(F.dropout(x, DROPOUT, self.training), edges))
         return self.second(F.dropout(x, DROPOUT, self.training), edges)
 
 
 def main() -> None:
-    """Print the time of a step."""
+    """Measure and print the time of a step."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--steps", type=int, default=100)

@@ -1,6 +1,6 @@
-"""How fast the demo is in Chromium, beside its targets: first paint, first answers, sliders, drags, large graphs, size.
+"""Speed of the demo in Chromium against its targets: first paint, first answers, sliders, drags, large graphs, size.
 
-``python -m benchmarks.demo`` builds and serves the page, drives it as a visitor would, prints every figure beside its
+``python -m benchmarks.demo`` builds and serves the page, drives it as a visitor would, prints every figure with its
 target, and writes ``benchmarks/results/demo.json``. Nothing else should run on the machine.
 """
 
@@ -31,11 +31,11 @@ WATCH = """() => { window.tasks = []; window.times = [];
   const next = now => { times.push(now); window.watching = requestAnimationFrame(next); }; requestAnimationFrame(next); }"""
 SEEN = """() => { cancelAnimationFrame(watching); tasks.push(...observer.takeRecords().map(e => e.duration)); observer.disconnect();
   return [1000 * (times.length - 1) / (times.at(-1) - times[0]), Math.max(0, ...tasks)]; }"""
-#: Notes when the kernels' first answer is in the page.
+#: Records when the page shows the kernels' first answer.
 ANSWERED = """new MutationObserver(() => {
   if (document.querySelector('main[data-by=kernels] #graph .edge.mine')) window.answered ??= performance.now();
 }).observe(document, { childList: true, subtree: true, attributes: true })"""
-#: Notes when a file was given, and when its graph was drawn and attended.
+#: Records when a file was chosen, when its graph was drawn, and when its attention was shown.
 OPENED = """() => { window.at = {};
   document.querySelector('#graph-file').addEventListener('change', () => { at.given ??= performance.now(); }, true);
   new MutationObserver(() => { const now = performance.now();
@@ -61,7 +61,7 @@ SLID = """async positions => { const slider = document.querySelector('#option-te
 
 @dataclasses.dataclass
 class Figure:
-    """A measured number and what it should be at most, or at least."""
+    """A measured number with its upper or lower bound."""
 
     what: str
     value: float
@@ -71,7 +71,7 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether the target is reached."""
+        """Whether the target is met."""
         return self.value >= self.target if self.at_least else self.value <= self.target
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class Figure:
 
 
 def first(browser: Browser, address: str) -> Iterator[Figure]:
-    """First paint and the first answer of the kernels, with an empty cache and a full one, each in a new tab."""
+    """Measure the first paint and the kernels' first answer, with an empty and a full cache, each in a new tab."""
     times: dict[str, list[list[float]]] = {"cold": [], "warm": []}
     for _ in range(ROUNDS):
         context = browser.new_context(service_workers="block")
@@ -101,7 +101,7 @@ def first(browser: Browser, address: str) -> Iterator[Figure]:
 
 
 def smooth(what: str, page: Page, act: Callable[[int], Any], least: float) -> Iterator[Figure]:
-    """Frames a second and the longest task while something is done step by step, in the median and at worst of some rounds."""
+    """Measure frames per second (median of the rounds) and the longest task (worst round) while `act` runs in steps."""
     rounds = []
     for _ in range(ROUNDS):
         page.evaluate(WATCH)
@@ -127,7 +127,7 @@ def dragged(what: str, page: Page, selector: str) -> Iterator[Figure]:
 
 
 def upload(page: Page, nodes: int, degree: int) -> None:
-    """Open a graph of so many nodes, each near those of its links."""
+    """Open a graph with this many nodes, whose neighbours have close numbers."""
     rng = np.random.default_rng(0)
     source = np.repeat(np.arange(nodes), degree)
     target = (source + rng.integers(1, 60, source.size)) % nodes
@@ -136,7 +136,7 @@ def upload(page: Page, nodes: int, degree: int) -> None:
 
 
 def large(page: Page, nodes: int, degree: int) -> dict[str, float]:
-    """Open a large graph and wait for its picture: seconds after its file was given."""
+    """Open a large graph and wait for its picture; return the seconds since its file was chosen."""
     go(page, "graph=karate")
     page.evaluate(OPENED)
     upload(page, nodes, degree)
@@ -146,7 +146,7 @@ def large(page: Page, nodes: int, degree: int) -> dict[str, float]:
 
 
 def figures(browser: Browser, address: str) -> Iterator[Figure]:
-    """Every figure, as it is measured."""
+    """Yield each figure as it is measured."""
     yield Figure("page code without Python, gzipped", code_size(serve.build()) / 1000, "kB", 250)
     yield from first(browser, address)
     page = opened(browser, address, [])
@@ -163,7 +163,7 @@ def figures(browser: Browser, address: str) -> Iterator[Figure]:
     settle(page)
     page.get_by_label("Mechanism", exact=True).select_option("hyperbolic")
     settle(page)
-    slid = page.evaluate(SLID, list(range(2, 47, 3)))  # 50 is the default, whose weights are known
+    slid = page.evaluate(SLID, list(range(2, 47, 3)))  # not 50, the default, whose weights are cached
     yield Figure("slider to new weights of 1 000 nodes, median", statistics.median(slid), "ms", 100)
     yield Figure("slider to new weights of 1 000 nodes, slowest", max(slid), "ms", 100)
     times = large(page, 5000, 4)
@@ -176,7 +176,7 @@ def figures(browser: Browser, address: str) -> Iterator[Figure]:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the figures."""
     with serve.server(0) as server, sync_playwright() as playwright:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         browser = launch(playwright)

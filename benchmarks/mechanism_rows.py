@@ -1,7 +1,7 @@
-"""Every mechanism of the registry, forward and over a graph, beside scaled dot products and its own bound.
+"""Every registered mechanism, forward and over a graph, compared with scaled dot products and with a lower bound.
 
-The bound is the longer of two times: to read what goes in once (over a graph, a key and a value for each edge), and to
-multiply and add each of those numbers once at the speed of the peak loop.
+The bound is the longer of two times: reading the inputs once (over a graph, a key and a value for each edge), and one
+multiply-add for each of these numbers at the speed of the peak loop.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from benchmarks.results_file import Results, peak, speed
 
-#: How many times as long as dot products a mechanism may take; the others 3 times.
+#: Largest allowed time relative to dot products; LIMIT for all other mechanisms.
 FORWARD_LIMITS = {"manifold": 20.0}
 ATTEND_LIMITS = {"multi_head": 4.0, "manifold": 15.0, "cross_space": 20.0}
 LIMIT, WEIGHTS_LIMIT, BACKWARD_LIMIT, EXPERTS_LIMIT = 3.0, 1.5, 3.0, 1.2
@@ -20,7 +20,7 @@ SHARE_LIMIT, MEMORY_LIMIT = 0.4, 20e6
 
 
 class Cell(NamedTuple):
-    """A figure beside what is wanted of it; None where it was not measured."""
+    """A figure (None if not measured) with its limit, a lower bound if `least`."""
 
     value: float | None
     limit: float
@@ -28,14 +28,14 @@ class Cell(NamedTuple):
 
     @property
     def met(self) -> bool | None:
-        """Whether it is as wanted."""
+        """Whether the figure meets the limit, or None if not measured."""
         if self.value is None:
             return None
         return self.value >= self.limit if self.least else self.value <= self.limit
 
 
 def keys_of(results: Results, kind: str) -> list[str]:
-    """The mechanisms that were measured, "mechanism" or "attend"."""
+    """Return the mechanisms that were measured in the workloads of a kind, "mechanism" or "attend"."""
     return [name.partition(":")[2] for name in results["workloads"] if name.startswith(f"{kind}:")]
 
 
@@ -49,7 +49,7 @@ def _over(a: float | None, b: float | None) -> float | None:
 
 
 def bound(results: Results, name: str, runtime: str) -> float | None:
-    """Seconds that the mechanism cannot do without."""
+    """Return a lower bound of the mechanism's time in seconds."""
     reading, most = _seconds(results, name, runtime, "reading"), peak(results, runtime)
     if reading is None:
         return None
@@ -57,14 +57,14 @@ def bound(results: Results, name: str, runtime: str) -> float | None:
 
 
 def experts(results: Results, name: str, runtime: str) -> float | None:
-    """Seconds that the experts of a mixture take by themselves."""
+    """Return the time of a mixture's experts alone, in seconds."""
     found = results["workloads"][name].get(runtime, {})
     times = [_seconds(results, name, runtime, contender) for contender in found if contender.startswith("expert ")]
     return sum(t for t in times if t) or None
 
 
 def cells(results: Results, kind: str, key: str, runtime: str) -> dict[str, Cell]:
-    """What is wanted of a mechanism in a runtime, and what it reached."""
+    """Return the figures of a mechanism in a runtime with their limits."""
     name = f"{kind}:{key}"
     ours, dots = (_seconds(results, name, runtime, c) for c in ("graphattend", "sdpa"))
     alone = experts(results, name, runtime)
@@ -87,7 +87,7 @@ def cells(results: Results, kind: str, key: str, runtime: str) -> dict[str, Cell
 
 
 def shown(cell: Cell | None) -> str:
-    """A figure, bold where it misses what is wanted."""
+    """Format a figure, bold if it misses its limit."""
     if cell is None or cell.value is None:
         return "–"
     text = f"{100 * cell.value:.0f} %" if cell.least else f"{cell.value:.3g}"
@@ -95,7 +95,7 @@ def shown(cell: Cell | None) -> str:
 
 
 def rows(results: Results, kind: str, runtime: str) -> tuple[list[str], list[list[str]]]:
-    """Header and body of the table of a runtime."""
+    """Return header and body of the table of a runtime."""
     unit, factor = ("µs", 1e6) if kind == "mechanism" else ("ms", 1e3)
     found = {key: cells(results, kind, key, runtime) for key in keys_of(results, kind)}
     columns = list(dict.fromkeys(column for row in sorted(found.values(), key=len, reverse=True) for column in row))
@@ -108,7 +108,7 @@ def rows(results: Results, kind: str, runtime: str) -> tuple[list[str], list[lis
 
 
 def misses(results: Results, kind: str, runtime: str) -> Iterator[tuple[str, int, int, list[str]]]:
-    """For each thing wanted: its name, how many mechanisms reach it, of how many, and which do not."""
+    """Return for each limit its name, how many mechanisms meet it, of how many, and which do not."""
     found: dict[str, list[tuple[str, Cell]]] = {}
     for key in keys_of(results, kind):
         for what, cell in cells(results, kind, key, runtime).items():

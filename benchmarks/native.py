@@ -1,4 +1,4 @@
-"""The benchmark's runtime in CPython: reads one JSON request a line, answers with one JSON line."""
+"""The benchmark's runtime in CPython: reads one JSON request per line and answers with one JSON line."""
 
 import json
 import sys
@@ -10,14 +10,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
 
 def timed_import(name: str) -> float:
-    """Milliseconds that importing a module takes."""
+    """Return the time to import a module in milliseconds."""
     start = time.perf_counter()
     __import__(name)
     return (time.perf_counter() - start) * 1e3
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Answer requests until the input ends."""
     imports = {"numpy_ms": timed_import("numpy"), "graphattend_ms": timed_import("graphattend")}
     import workloads
 
@@ -40,7 +40,7 @@ _last = [""]
 
 
 def measure(name: str, seconds: float) -> dict[str, float]:
-    """Calls per second by contender; the data of the workload before is released."""
+    """Return calls per second by contender, after releasing the previous workload's data."""
     import workloads
 
     if _last[0] != name:

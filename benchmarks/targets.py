@@ -1,4 +1,4 @@
-"""The project's targets of speed, each with what a run measured: met or missed, never left out."""
+"""The project's speed targets, each with its measured value; missed targets are listed, too."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ GRAPH = {
     "graph:edge_featured": "graph attention layer",
     "graph:hyperbolic": "hyperbolic",
 }
-#: Natively, one thread: how many times as fast as another contender of the same workload.
+#: Native targets on one thread: speed relative to another contender of the same workload.
 NATIVE = {
     ("query-100", "numpy"): 1.2,
     ("query-1000", "numpy"): 1.2,
@@ -79,18 +79,18 @@ NATIVE = {
     ("exact-1024", "torch"): 1.0,
     ("softmax", "torch"): 1.0,
 }
-#: Memory-bound work, where less is asked.
+#: Lower targets for memory-bound work.
 MEMORY_BOUND = {"softmax": 1.1, "query-10000": 1.1}
 GROWTH = (100, 1_000, 10_000, 100_000)
 
 
 def _shared(percent: int) -> str:
-    """Why two threads do not halve the time."""
+    """Explain why two threads do not halve the time."""
     most = 1 / (1 - percent / 200)
     return f"{percent} % of the time is shared: {most:.2f}× at most. The rest, above all the search for NaN and overflows, is not"
 
 
-#: What is known about misses, by the beginning of the target's name; nothing that was not looked into.
+#: Reasons of misses that were investigated, by the beginning of the target's name.
 REASONS = {
     "1 query, N = 10 000": "of 0.24 ms, 0.14 to 0.18 go into reading one number of each cache line, whoever does it",
     "1 query, N = 1 000, against": "of 27 µs, 12 go into reading one number of each cache line; Python's call adds 2 to 3",
@@ -128,13 +128,13 @@ class Target:
 
     @property
     def why(self) -> str:
-        """What is known about a miss."""
+        """The reason of a miss, or "" if it is unknown."""
         known = [reason for start, reason in REASONS.items() if self.what.startswith(start)]
         return known[0] if known and self.met is False else ""
 
 
 def number(value: float) -> str:
-    """Few digits, thousands apart."""
+    """Format a number with few digits and separated thousands."""
     if value >= 1_000:
         return f"{round(value, -2 if value >= 10_000 else -1):,.0f}".replace(",", " ")
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
@@ -143,7 +143,7 @@ def number(value: float) -> str:
 def line(
     what: str, runtime: str, wanted: float, value: float | None, unit: str, *, most: bool = False, note: str = ""
 ) -> Target:
-    """Compare a figure with the least (or the most) that is wanted."""
+    """Compare a figure with its lower (or upper) bound."""
     sign = "≤" if most else "≥"
     met = None if value is None else (value <= wanted if most else value >= wanted)
     measured = "not measured" if value is None else f"{number(value)}{unit}{note}"
@@ -151,7 +151,7 @@ def line(
 
 
 def growth(results: Results, runtime: str) -> float | None:
-    """Slope of time over N, both logarithmic: 1 is linear."""
+    """Return the slope of log time against log N; 1 is linear."""
     speeds = [speed(results, f"query-{n}", runtime) for n in GROWTH]
     if None in speeds:
         return None
@@ -161,7 +161,7 @@ def growth(results: Results, runtime: str) -> float | None:
 
 
 def in_runtime(results: Results, runtime: str) -> Iterator[Target]:
-    """The targets of one runtime with WebAssembly."""
+    """Yield the targets of one WebAssembly runtime."""
     for workload, (title, wanted) in PEAK_SHARES.items():
         share = share_of_peak(results, workload, runtime)
         yield line(f"{title}, share of the peak loop", runtime, 100 * wanted, share and 100 * share, " %")
@@ -195,7 +195,7 @@ def in_runtime(results: Results, runtime: str) -> Iterator[Target]:
 
 
 def every_mechanism(results: Results) -> Iterator[Target]:
-    """How many of the mechanisms are as wanted, and which are not."""
+    """Yield for each limit how many mechanisms meet it, and which do not."""
     for runtime in TITLES:
         if runtime not in results["runtimes"]:
             continue
@@ -207,7 +207,7 @@ def every_mechanism(results: Results) -> Iterator[Target]:
 
 
 def natively(results: Results, runtime: str) -> Iterator[Target]:
-    """The targets of CPython with one instruction set; PyTorch's only where it is installed."""
+    """Yield the targets of CPython with one instruction set; those against PyTorch only if it is installed."""
     for (workload, other), wanted in NATIVE.items():
         value = ratio(results, workload, runtime, other)
         if value is not None or other == "numpy":
@@ -224,7 +224,7 @@ def natively(results: Results, runtime: str) -> Iterator[Target]:
 
 
 def javascript(results: Results) -> Iterator[Target]:
-    """What the npm package costs and gains: one query, N = 1 000, D = 128, unless said otherwise."""
+    """Yield the overheads and gains of the npm package: one query, N = 1 000, D = 128, unless stated."""
     found = results.get("javascript", {})
 
     def both(a: str, b: str, compute: Callable[[float, float], float]) -> float | None:
@@ -249,7 +249,7 @@ def javascript(results: Results) -> Iterator[Target]:
     yield line("arrays copied in, against ruvector", where, 50, times("ruvector_us", "copied_us"), "×")
 
 
-#: Title in without_python.mjs, the peer, and how many times as fast the npm package is to be.
+#: Title in without_python.mjs, the peer, and the npm package's target speed relative to the peer.
 PAGE = [
     ("one query, 100 keys (µs)", "onnxruntime", 3),
     ("one query, 1000 keys (µs)", "onnxruntime", 1.3),
@@ -259,7 +259,7 @@ PAGE = [
 
 
 def in_page(results: Results) -> Iterator[Target]:
-    """What a page gets from the npm package, with resident tensors."""
+    """Yield the targets of the npm package in a page, with resident tensors."""
     page = results.get("page", {})
     for title, peer, wanted in PAGE:
         found = page.get(title, {})
@@ -273,7 +273,7 @@ def in_page(results: Results) -> Iterator[Target]:
 
 
 def targets(results: Results) -> list[Target]:
-    """Every target."""
+    """Return every target."""
     found = [target for runtime in WASM if runtime in results["runtimes"] for target in in_runtime(results, runtime)]
     sets = [name for name in results["runtimes"] if name.startswith("native")]
     found += [target for runtime in sets for target in natively(results, runtime)]

@@ -1,8 +1,8 @@
-"""The workloads of `make bench` and how Python times them; the same file in CPython and inside Pyodide.
+"""The workloads of `make bench` and their timing in Python; the same file runs in CPython and in Pyodide.
 
-Every contender that Python can call stands here; `peers.mjs` adds those of JavaScript on the same data and compares
-their results with ours. A sample is the fastest of short batches of calls, timed inside Python: on a shared machine the
-others were interrupted.
+This file has every contender that Python can call; `peers.mjs` adds those of JavaScript on the same data and compares
+their results with ours. A sample is the fastest of several short batches of calls, timed inside Python, because on a
+shared machine slower batches were interrupted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Call = Callable[[], Any]
 
 HEADS = 4
 DIM = 128
-#: Natively NumPy's einsum is many times slower than its `@`, so that for larger products it is no contender.
+#: Natively NumPy's einsum is many times slower than its `@`, so larger products omit it as a contender.
 IN_PYODIDE = sys.platform == "emscripten"
 NODES, EDGES = 2708, 10556
 F32 = np.float32
@@ -35,7 +35,7 @@ F32 = np.float32
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """One row: contenders by name, the data for JavaScript's, the result to compare with, and its cost."""
+    """One row: contenders by name, data for JavaScript's contenders, the expected result, and the cost."""
 
     calls: dict[str, Call]
     flops: float = 0.0
@@ -46,13 +46,13 @@ class Workload:
 
 
 def has_kernels() -> bool:
-    """Whether the kernels are in use."""
+    """Return whether the kernels are in use."""
     return bool(simd.backend_info()["backend"] != "numpy")
 
 
 @cache
 def pytorch() -> Any:
-    """PyTorch on one thread and without gradients where it is installed, else None."""
+    """Return PyTorch on one thread and without gradients, or None if it is not installed."""
     if importlib.util.find_spec("torch") is None:
         return None
     torch = importlib.import_module("torch")
@@ -62,28 +62,28 @@ def pytorch() -> Any:
 
 
 def normal(*shape: int, seed: int = 0) -> Array:
-    """Standard normal numbers in single precision."""
+    """Draw standard normal numbers in single precision."""
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(F32)
 
 
 def softmax(scores: Array) -> Array:
-    """Rows to weights, as one writes it with NumPy."""
+    """Compute softmax over rows in plain NumPy."""
     e = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
 
 def by_matmul(q: Array, k: Array, v: Array, scale: float) -> Array:
-    """Attention with NumPy's `@`."""
+    """Compute attention with NumPy's `@`."""
     return softmax((q @ k.T) * F32(scale)) @ v
 
 
 def by_einsum(q: Array, k: Array, v: Array, scale: float) -> Array:
-    """Attention with NumPy's einsum."""
+    """Compute attention with NumPy's einsum."""
     return np.einsum("...n,nd->...d", softmax(np.einsum("...d,nd->...n", q, k) * F32(scale)), v)
 
 
 def attention(m: int, n: int, d: int, key: str = "scaled_dot_product") -> Workload:
-    """Exact attention of m queries (0: one, without the axis) over n keys through the public class."""
+    """Exact attention of m queries (0: one query without that axis) over n keys through the public class."""
     q, k, v = normal(max(m, 1), d), normal(n, d, seed=1), normal(n, d, seed=2)
     query = q if m else q[0]
     attn, scale = ga.create(key, d), d**-0.5
@@ -108,13 +108,13 @@ def attention(m: int, n: int, d: int, key: str = "scaled_dot_product") -> Worklo
 
 
 def long_query() -> Workload:
-    """One query over 100 000 keys, for the growth of our own time only."""
+    """One query over 100 000 keys, only to measure how our time grows."""
     found = attention(0, 100_000, DIM)
     return Workload({"graphattend": found.calls["graphattend"]}, found.flops)
 
 
 def copied() -> Workload:
-    """Single-query attention whose arrays come from JavaScript in each call; JavaScript does the timing."""
+    """Single-query attention whose arrays come from JavaScript in each call; JavaScript measures the time."""
     found = attention(0, 1000, DIM)
     return dataclasses.replace(found, calls={}, kind="copied")
 
@@ -129,7 +129,7 @@ def backward() -> Workload:
 
 
 def heads(m: int) -> Workload:
-    """Multi-head attention with projections of m queries (0: one, without the axis) over 1 000 keys."""
+    """Multi-head attention with projections of m queries (0: one query without that axis) over 1 000 keys."""
     q, k, v = normal(max(m, 1), DIM), normal(1000, DIM, seed=1), normal(1000, DIM, seed=2)
     query = q if m else q[0]
     attn = ga.create("multi_head", DIM, num_heads=HEADS)
@@ -164,11 +164,11 @@ def gemm(m: int, k: int, n: int) -> Workload:
     """A matrix product."""
     a, b = normal(m, k), normal(k, n, seed=1)
     calls: dict[str, Call] = {"graphattend": lambda: simd.matmul(a, b)}
-    if not IN_PYODIDE or m * k * n <= 512**3:  # seconds per call beyond
+    if not IN_PYODIDE or m * k * n <= 512**3:  # larger products take seconds per call
         calls["numpy"] = lambda: a @ b
         if IN_PYODIDE:
             calls["einsum"] = lambda: np.einsum("ij,kj->ik", a, b.T)
-    # Plain JavaScript takes seconds over the largest, too: it stands for the share of the peak loop alone.
+    # Plain JavaScript also takes seconds for the largest product, which only measures the share of the peak loop.
     kind = "gemm" if m * k * n <= 512**3 else ""
     return Workload(calls, 2.0 * m * k * n, kind, {"a": a, "b": b}, {"m": m, "k": k, "n": n}, calls["graphattend"]())
 
@@ -230,20 +230,20 @@ def hyperbolic() -> Workload:
 
 
 def single(x: Any) -> Any:
-    """Arrays in single precision, also those of metadata."""
+    """Convert arrays, also those of metadata, to single precision."""
     if isinstance(x, ga.GraphMetadata):
         return ga.GraphMetadata(**{name: single(a) for name, a in vars(x).items()})
     return x.astype(F32) if isinstance(x, Array) and x.dtype.kind == "f" else x
 
 
 def example(key: str, n: int = 1000, dim: int = DIM) -> tuple[Any, dict[str, Any]]:
-    """A mechanism's own example, in single precision."""
+    """Return a mechanism's own example in single precision."""
     attn, call = mechanisms.mechanism_class(key).example(np.random.default_rng(0), n=n, dim=dim)
     return attn, {name: single(a) for name, a in call.items()}
 
 
 def passes(forward: Call, others: dict[str, Call]) -> dict[str, Call]:
-    """Our forward pass and those of the others that the mechanism has."""
+    """Return our forward pass, and the passes in `others` that the mechanism has."""
     calls = {"graphattend": forward}
     for name, call in others.items():
         try:
@@ -255,9 +255,9 @@ def passes(forward: Call, others: dict[str, Call]) -> dict[str, Call]:
 
 
 def mechanism(key: str) -> Workload:
-    """A mechanism's own example: forward, with weights, the weights alone, with gradients; beside it dot products.
+    """A mechanism's own example (forward, with weights, only weights, with gradients), and dot products for comparison.
 
-    "reading" looks at every number that goes in once, which no implementation can do without.
+    "reading" reads every input number once, as every implementation has to.
     """
     attn, call = example(key)
     plain, dots = example("scaled_dot_product")
@@ -281,7 +281,7 @@ def mechanism(key: str) -> Workload:
 
 
 def attending(key: str) -> Workload:
-    """A mechanism over a graph of 10 000 nodes with 20 random neighbours each, 64 wide, beside dot products."""
+    """A mechanism over a graph of 10 000 nodes with 20 random neighbours each, 64 wide, and dot products."""
     attn, call = example(key, 10_000, 64)
     plain, x = ga.create("scaled_dot_product", 64), call["keys"]
     features = getattr(call.get("metadata"), "edge_features", None)
@@ -296,7 +296,7 @@ def attending(key: str) -> Workload:
     }
     if has_kernels():
         others["reading"] = lambda: kernel_ops.finite(x)
-    # A key and a value for each edge, where reading takes each of the nodes once.
+    # Every edge reads a key and a value, while "reading" reads each node once.
     edges = graph.num_edges
     return Workload(
         passes(lambda: attn.attend(graph, x), others), 4.0 * edges * 64, sizes={"reads": 2.0 * edges / len(x)}
@@ -304,7 +304,7 @@ def attending(key: str) -> Workload:
 
 
 def random_graph(nodes: int, edges: int, width: int) -> ga.NeighborGraph:
-    """A graph with whatever a mechanism may read. Its structural features, which take minutes, are random, too."""
+    """Draw a graph with all data that mechanisms read. Structural features would take minutes, so they are random."""
     rng = np.random.default_rng(0)
     graph = ga.NeighborGraph.from_edge_index(
         rng.integers(0, nodes, (2, edges)),
@@ -319,9 +319,9 @@ def random_graph(nodes: int, edges: int, width: int) -> ga.NeighborGraph:
 
 
 def peak_module(relaxed: bool) -> bytes:
-    """WebAssembly that exports `run(n)`: n times twelve multiply-adds on registers, as many as hide their latency.
+    """Return WebAssembly that exports `run(n)`: n times twelve multiply-adds on registers, enough to hide their latency.
 
-    It has no place in the wheel, and needs no compiler: the few instructions stand here.
+    The instructions are written here, so that the wheel does not contain them and no compiler is needed.
     """
 
     def leb(n: int) -> bytes:
@@ -340,7 +340,7 @@ def peak_module(relaxed: bool) -> bytes:
         return bytes([0x21, local])
 
     madd = b"\xfd\x85\x02" if relaxed else b"\xfd\xe6\x01" + get(1) + b"\xfd\xe4\x01"
-    sums = range(3, 3 + SUMS)  # after n, the summand and the factor
+    sums = range(3, 3 + SUMS)  # locals after n, the summand and the factor
     start = constant(1e-3) + put(1) + constant(0.999) + put(2)
     step = b"".join(get(i) + get(2) + (get(1) if relaxed else b"") + madd + put(i) for i in sums)
     turn = b"\x03\x40" + step + get(0) + b"\x41\x01\x6b\x22\x00\x0d\x00\x0b"  # loop ... while --n
@@ -356,7 +356,7 @@ SUMS = 12
 
 
 def peak() -> Workload:
-    """Multiply-adds on registers alone: what the engine of Pyodide can give, counted in flop/s."""
+    """Multiply-adds on registers only: the peak flop/s of Pyodide's engine."""
     backend = simd.backend_info()["backend"]
     if not (IN_PYODIDE and backend.startswith("wasm")):
         return Workload({})
@@ -369,7 +369,7 @@ def peak() -> Workload:
 
 
 def both_dtypes(key: str, **options: Any) -> Workload:
-    """The same call of a class in float64 and, as the contender, in float32: one query, 1 000 keys."""
+    """A call of a class in float64, with the same call in float32 as the contender: one query, 1 000 keys."""
     attn = ga.create(key, DIM, **options)
     arrays = [x / np.linalg.norm(x, axis=-1, keepdims=True) / 2 for x in (normal(1000, DIM), normal(1000, DIM, seed=1))]
     wide = [x.astype(np.float64) for x in (arrays[0][0], *arrays)]
@@ -388,7 +388,7 @@ def both_dtypes_of_a_graph() -> Workload:
 
 
 def over_a_graph(key: str, dtype: str = "float32", **options: Any) -> Workload:
-    """Forward and gradients over a random graph of 10 000 nodes and 200 000 edges, 64 wide; with two threads where there are."""
+    """Forward and gradients over a random graph of 10 000 nodes and 200 000 edges, 64 wide; also on two threads if possible."""
     rng = np.random.default_rng(0)
     graph = ga.NeighborGraph.from_edge_index(rng.integers(0, 10_000, (2, 200_000)), 10_000)
     attn = ga.create(key, 64, **options)
@@ -446,18 +446,18 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     **{f"mechanism:{key}": lambda key=key: mechanism(key) for key in mechanisms.list_mechanisms()},  # type: ignore[misc]
     **{f"attend:{key}": lambda key=key: attending(key) for key in mechanisms.list_mechanisms()},  # type: ignore[misc]
 }
-#: Beside each of them.
+#: Workload that is measured along with each of them.
 PEAK = "peak"
 
 
 @cache
 def prepared(name: str) -> Workload:
-    """The workload with its data; kept until `forget`."""
+    """Return a workload with its data, cached until `forget`."""
     return peak() if name == PEAK else WORKLOADS[name]()
 
 
 def forget() -> None:
-    """Release the data of the workloads that were prepared."""
+    """Release the data of the prepared workloads."""
     prepared.cache_clear()
     _counts.clear()
 
@@ -466,7 +466,7 @@ _counts: dict[tuple[str, str], int] = {}
 
 
 def rate(name: str, contender: str, seconds: float) -> float:
-    """Calls per second: the fastest of the batches that fill `seconds`."""
+    """Return calls per second of the fastest batch within `seconds`."""
     call = prepared(name).calls[contender]
     count = _counts.get((name, contender)) or calibrate(call, seconds / 300)
     _counts[name, contender] = count
@@ -478,7 +478,7 @@ def rate(name: str, contender: str, seconds: float) -> float:
 
 
 def calibrate(call: Call, seconds: float) -> int:
-    """How many warm calls fill this time; tried thrice, as an interruption makes a short batch look long."""
+    """Return how many warm calls fill this time, from three tries, because an interruption lengthens a short batch."""
     call()
     count = 1
     while count < 1 << 20:
@@ -492,7 +492,7 @@ def calibrate(call: Call, seconds: float) -> int:
 
 
 def batch(call: Call, count: int) -> float:
-    """Seconds that some calls take."""
+    """Return the seconds that `count` calls take."""
     start = time.perf_counter()
     for _ in range(count):
         call()
@@ -500,7 +500,7 @@ def batch(call: Call, count: int) -> float:
 
 
 def measure(name: str, seconds: float) -> dict[str, float]:
-    """Calls per second of every contender of Python; of "peak" flop/s, of "memory" bytes beyond the result."""
+    """Return calls per second of every Python contender, flop/s of "peak", and bytes beyond the result of "memory"."""
     calls = prepared(name).calls
     found = {contender: rate(name, contender, seconds * min(1, 3 / len(calls))) for contender in calls}
     if name.startswith("attend:"):
@@ -512,7 +512,7 @@ def measure(name: str, seconds: float) -> dict[str, float]:
 
 
 def beyond_result(call: Call) -> float:
-    """Peak of what a call allocates beyond the array that it returns, in bytes."""
+    """Return the peak memory that a call allocates beyond its result, in bytes."""
     import tracemalloc
 
     tracemalloc.start()
@@ -524,7 +524,7 @@ def beyond_result(call: Call) -> float:
 
 
 def extra_memory() -> float:
-    """What flash attention allocates beyond its output, 10 000 queries and keys, in bytes."""
+    """Return the memory that flash attention allocates beyond its output for 10 000 queries and keys, in bytes."""
     q = normal(10_000, 64)
     attn = ga.create("flash", 64)
     attn.forward(q[:100], q[:100], q[:100])
@@ -532,7 +532,7 @@ def extra_memory() -> float:
 
 
 def facts() -> dict[str, Any]:
-    """What ran."""
+    """Return facts about the runtime."""
     info = simd.backend_info()
     return {
         "backend": info["backend"],
@@ -543,7 +543,7 @@ def facts() -> dict[str, Any]:
 
 
 def data_for_javascript(name: str) -> dict[str, Any]:
-    """A workload's kind, sizes, flat arrays and flat result."""
+    """Return a workload's kind, sizes, flat arrays and flat result."""
     found = prepared(name)
     expected = None if found.expected is None else np.ascontiguousarray(found.expected, F32).ravel()
     inputs = {key: np.ascontiguousarray(a).ravel() for key, a in found.inputs.items()}
@@ -552,7 +552,7 @@ def data_for_javascript(name: str) -> dict[str, Any]:
 
 @cache
 def room() -> tuple[Array, Array, Array, Array]:
-    """Arrays for JavaScript to write query, keys and values into, and to read the output from."""
+    """Return arrays into which JavaScript writes query, keys and values, and from which it reads the output."""
     return np.empty(DIM, F32), np.empty((1000, DIM), F32), np.empty((1000, DIM), F32), np.empty(DIM, F32)
 
 
@@ -562,6 +562,6 @@ def _single() -> Any:
 
 
 def call_from_javascript() -> None:
-    """Single-query attention over what JavaScript has written."""
+    """Compute single-query attention over the arrays that JavaScript has written."""
     q, k, v, out = room()
     out[:] = _single().forward(q, k, v)
