@@ -1,4 +1,4 @@
-"""The source, read by its syntax: capabilities are declared on the class, and imports point one way."""
+"""Checks of the source's syntax trees: capabilities are declared on classes, and imports point in one direction."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from graphattend.mechanisms import mechanism_class
 pytestmark = pytest.mark.native  # the source is the same everywhere
 TESTS = Path(__file__).parent
 
-#: Where an object that is no mechanism of ours is asked: (file, name) → why.
+#: Allowed queries of objects that are not mechanisms of ours: (file, name) → reason.
 GUESSES_ALLOWED = {
     ("training/objectives.py", "dropout"): "the model is any object with two methods, and dropout is its choice",
 }
 
 
 def capabilities() -> set[str]:
-    """Options of all mechanisms, and what every mechanism says of itself."""
+    """Return the options of all mechanisms, and the attributes that every mechanism declares."""
     classes = [mechanism_class(key) for key in ga.list_mechanisms()]
     options = {f.name for cls in classes for f in dataclasses.fields(cls)}
     shared = {n for n in dir(ga.Attention) if not n.startswith("__") and not callable(getattr(ga.Attention, n))}
@@ -35,10 +35,10 @@ def capabilities() -> set[str]:
 
 
 def guesses(tree: ast.Module, names: set[str]) -> Iterator[str]:
-    """What code asks of a mechanism in the place of a declaration.
+    """Yield queries of concrete mechanisms in code that should read a declaration.
 
-    Names that `getattr` or `hasattr` asks for, keys that something called `key` is compared or matched with, and classes
-    of mechanisms that `isinstance`, `issubclass` or a comparison of `type` asks for.
+    These are names in `getattr` or `hasattr`, keys compared or matched with something called `key`, and classes of
+    mechanisms in `isinstance`, `issubclass` or a comparison of `type`.
     """
     keys = set(ga.list_mechanisms())
     classes = {mechanism_class(key).__name__ for key in keys}
@@ -61,7 +61,7 @@ def guesses(tree: ast.Module, names: set[str]) -> Iterator[str]:
 
 
 def _named(node: ast.AST, classes: set[str]) -> Iterator[str]:
-    """The classes of mechanisms in an expression."""
+    """Return the classes of mechanisms in an expression."""
     found = (
         n.id if isinstance(n, ast.Name) else n.attr if isinstance(n, ast.Attribute) else "" for n in ast.walk(node)
     )
@@ -101,7 +101,7 @@ def test_capabilities_are_declared_not_guessed():
 
 # -- imports -----------------------------------------------------------------------------------------------------------
 
-#: Imports from a higher layer that remain: (module, layer's member) → why.
+#: Remaining imports from a higher layer: (module, layer's member) → reason.
 UPWARD_ALLOWED = {
     ("analysis", "report"): "`analyze_file` gives the browser the analysis and its report in one call",
     ("mechanisms.rl_navigator", "training"): "`fit` is a training loop; loaded when called",
@@ -110,7 +110,7 @@ UPWARD_ALLOWED = {
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Groups of modules that import one another."""
+    """Return groups of modules that import one another."""
 
     def reached(start: str) -> set[str]:
         found: set[str] = set()
@@ -170,14 +170,14 @@ def test_no_circles_at_import():
     assert circles(graph) == []
 
 
-#: Circles through imports for the type checker alone that remain: the modules → why.
+#: Remaining circles of imports only for the type checker: modules → reason.
 TYPED_CIRCLES_ALLOWED = {
     ("graph._measure_methods", "graph.neighbor_graph"): "a mixin names the class that it is part of",
 }
 
 
 def typing_imports(module: str, tree: ast.AST) -> set[str]:
-    """What a module imports for the type checker alone."""
+    """Return the modules that a module imports only for the type checker."""
     blocks = [n.body for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
     return {i.module for body in blocks for i in imports(module, ast.Module(body=body, type_ignores=[]))}
 
@@ -192,7 +192,7 @@ def test_no_circles_for_the_type_checker():
 
 # -- dead code ---------------------------------------------------------------------------------------------------------
 
-#: Names that stand only where they are defined: name → why.
+#: Names that occur only in their definition: name → reason.
 NAMED_ONCE = {
     "persistent_id": "pickle calls it",
     "persistent_load": "pickle calls it",
@@ -203,7 +203,7 @@ NAMED_ONCE = {
 
 
 def defined(tree: ast.Module) -> Iterator[str]:
-    """Functions, methods, classes, and the variables of a module."""
+    """Return the functions, methods, classes and variables of a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("__"):
             yield node.name
@@ -243,7 +243,7 @@ def test_the_picture_leaves_out_what_other_arrows_say():
 
 # -- the tests ---------------------------------------------------------------------------------------------------------
 
-#: Public modules without a test file of their name, as patterns, and the tests that cover them.
+#: Public modules without a test file of the same name, as patterns, and the tests that cover them.
 TESTED_BY = {
     "cli/*": "cli/test_commands.py",
     "compression/tucker.py": "compression/test_low_rank.py",
@@ -272,7 +272,7 @@ TESTED_BY = {
 
 
 def mirror(module: str) -> str:
-    """The test file of a module, both below their roots."""
+    """Return the test file of a module, both relative to their roots."""
     path = Path(module)
     return (path.parent / f"test_{path.stem.strip('_')}.py").as_posix()
 

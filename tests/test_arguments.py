@@ -1,4 +1,4 @@
-"""Constructors: wrong, missing and superfluous arguments are typed errors; what goes wrong inside stays what it is."""
+"""Constructors raise typed errors for wrong, missing and extra arguments; other errors inside propagate unchanged."""
 
 import dataclasses
 import inspect

@@ -1,4 +1,4 @@
-"""The Cora benchmark on a made-up citation graph: reading, gradients, training, the table."""
+"""The Cora benchmark on an artificial citation graph: reading, gradients, training, table."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.native  # reads the repository's own scripts
 
 @pytest.fixture
 def data(tmp_path):
-    """Three classes of twenty nodes with words of their own, linked mostly among themselves."""
+    """Write three classes of twenty nodes, each with its own words and mostly internal links."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(3), 20)
     x = rng.random((60, 30)) < np.where(labels[:, None] == np.arange(30) // 10, 0.5, 0.1)
@@ -58,7 +58,7 @@ def test_gradients_are_those_of_the_loss(data, detailed):
 
 
 def test_the_layers_are_those_of_the_library(data):
-    """Without dropout: a projection and the attention over it are one `EdgeFeaturedAttention`."""
+    """Without dropout, projection and attention together equal one `EdgeFeaturedAttention`."""
     task = bench.read(data)
     net = bench.Network.new(task, bench.Recipe())
     params = net.parameters(30, np.random.default_rng(3))
@@ -74,7 +74,7 @@ def test_the_layers_are_those_of_the_library(data):
 
 
 def test_every_head_drops_its_own_entries(data):
-    """With one input dropout the heads of equal parameters see the same features; with the published one, others."""
+    """With one input dropout, heads with equal parameters see the same features; with one per head they differ."""
     task = bench.read(data)
     words = bench.Words.of(task.x)
     w = np.repeat(np.random.default_rng(4).standard_normal((30, 1, 8)).astype(np.float32), 8, axis=1)

@@ -39,16 +39,16 @@ def test_budgets_below_the_switch_are_searched_apart():
 
 
 def test_the_bounded_look_counts_all_it_does():
-    """On a line its estimates are exact: 1 + 1 for the query, 1/4 for each node seen, 1 for each that may be kept."""
+    """On a line its estimates are exact. Work: 1 + 1 for the query, 1/4 per node estimated, 1 per node measured."""
     x = np.arange(5.0)[:, None] * np.ones(4)
     graph = ga.NeighborGraph.from_edge_index([[0, 1, 1, 2, 2, 3, 3, 4], [1, 0, 2, 1, 3, 2, 4, 3]], 5)
     nodes, work = bench.bounded_look(graph, x, 1)(x[2] + 0.1, 0, 1)
     assert nodes == [2]
-    assert work == 2 + 4 / 4 + 3  # nodes 0, 1, 2 are measured, 3 only looked at
+    assert work == 2 + 4 / 4 + 3  # nodes 0, 1, 2 are measured, node 3 only estimated
 
 
 def test_the_bounded_look_stops_summing_where_a_neighbour_is_ruled_out():
-    """Of 8 axes in steps of 4: node 0 and its near neighbour cost 8/9 each, the far one 4/9."""
+    """With 8 axes in steps of 4, node 0 and its near neighbour cost 8/9 each, the far neighbour 4/9."""
     x = np.concatenate([np.zeros((1, 9)), np.full((1, 9), 0.1), np.full((1, 9), 50.0), np.eye(9)])
     graph = ga.NeighborGraph.from_edge_index([[1, 2], [0, 0]], len(x))
     nodes, work = bench.bounded_look(graph, x, 8)(x[1], 0, 1)

@@ -1,4 +1,4 @@
-"""The benchmark of the rules: its verdict and its table."""
+"""The benchmark of the recommendation rules: its verdict and its table."""
 
 import numpy as np
 import pytest

@@ -94,5 +94,5 @@ def test_calls_that_do_not_fit_a_signature():
         arguments.bound(function, (1, 2), {"b": 3})
     with pytest.raises(ga.InvalidConfigError, match="c: no such option"):
         arguments.bound(function, (1,), {"c": 3})
-    with pytest.raises(TypeError, match="unsupported operand"):  # the function's own, and no error of the call
+    with pytest.raises(TypeError, match="unsupported operand"):  # the function's own error, not an error of the call
         arguments.bound(function, (1,), {"b": object()})

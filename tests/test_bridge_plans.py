@@ -1,4 +1,4 @@
-"""Requests that come again: the plan gives what the whole request gives, and nothing once anything it stands on is gone."""
+"""Repeated requests: a plan gives the result of the whole request, and none after an object it uses is freed."""
 
 import json
 
@@ -15,7 +15,7 @@ ID, KEYS, VALUES = 9001, 9002, 9003
 
 @pytest.fixture
 def arena():
-    """An arena, a mechanism and two kept arrays; all gone afterwards."""
+    """Provide an arena, a mechanism and two kept arrays, and free them afterwards."""
     block = bridge.reserve(4096)
     send("create", "scaled_dot_product", {"dim": D}, keep=ID)
     rng = np.random.default_rng(0)
@@ -43,7 +43,7 @@ def ref(number):
 
 
 def send(op, *args, **more):
-    """The lines of an answer."""
+    """Send a request and return the lines of the answer."""
     return bridge.call(json.dumps({"op": op, "args": args, **more})).split("\n")
 
 
@@ -52,7 +52,7 @@ def forward(options=None):
 
 
 def planned(options=None):
-    """The number of a request's plan and where its results will be, as JavaScript reads them."""
+    """Return the number of a request's plan and the places of its results, as JavaScript reads them."""
     assert len(forward(options)) == 2, "a request that comes once has no plan"
     lines = forward(options)
     assert len(lines) in (3, 4)
@@ -211,7 +211,7 @@ def test_what_is_remembered_is_bounded(arena):
 
 @pytest.mark.parametrize("key", ga.list_mechanisms())
 def test_every_mechanism_repeats_as_it_answered(key):
-    """The conformance example of each mechanism, as far as JavaScript can ask for it without metadata."""
+    """Use the conformance example of each mechanism that JavaScript can call without metadata."""
     attn = ga.create(key, D)
     bridge.reserve(4096)
     bridge._objects[ID] = attn
@@ -235,7 +235,7 @@ def test_every_mechanism_repeats_as_it_answered(key):
 
 
 class Changing:
-    """Gives other results each time."""
+    """Returns different results in each call."""
 
     def __init__(self, *results):
         self.results = iter(results)
@@ -265,6 +265,6 @@ def test_prepared_keys_are_bound_for_their_own_mechanism_alone():
     assert bound(other) is None
     assert bound(attn, values=values) is None
     assert bound(attn, attn_mask=np.ones(N, bool)) is None
-    if (found := bound(attn)) is not None:  # where kernels are
+    if (found := bound(attn)) is not None:  # only with kernels
         del found
     np.testing.assert_allclose(attn.forward(query, prepared), attn.forward(query, keys, values), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Functions of JavaScript in the middle of requests: questions, answers, and manifolds made of them."""
+"""JavaScript functions called during requests: questions, answers, and manifolds made of such functions."""
 
 import json
 
@@ -13,7 +13,7 @@ _MAPS = {"expmap": "expmap", "logmap": "logmap"}
 
 
 def sphere(client, *, means=False):
-    """The functions of the unit sphere, with the gradients of those that attention uses."""
+    """Return the functions of the unit sphere, with gradients of those that attention uses."""
     ours = ga.geometry.Sphere()
 
     def gradient(name):
@@ -53,7 +53,7 @@ def test_attention_on_a_manifold_of_functions_is_that_on_ours(client, aggregatio
         }
         args = [client.put(a) for a in (x[:2], x[2:], x[2:])]
         found = client.ok("method", attn, "forward", args, None, dtype="float64")
-        # Without means of its own, they are found by gradient steps, also the midpoint: it is another point then.
+        # Without its own means, gradient steps compute them, also the midpoint, which is then a different point.
         if means or aggregation == "frechet":
             np.testing.assert_allclose(found, wanted, atol=1e-9)
         if not means:
@@ -125,7 +125,7 @@ def test_the_gradient_through_a_function_of_the_scores(client):
     got = client.ok("method", pullback, "apply", [client.put(np.ones((3, 4)))], None, dtype="float64")
     for a, b in zip(got, pull(np.ones((3, 4))), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
-    assert client.questions == 3  # the scores, and a little more and less
+    assert client.questions == 3  # the scores, and slightly larger and smaller ones
 
 
 def test_a_question_that_nobody_answers_is_forgotten(client):

@@ -9,7 +9,7 @@ LABELS = np.int32([0, 0, 1, 1])
 
 @pytest.fixture
 def train(client):
-    """Start a run: its handle, or the error with which it is refused."""
+    """Start a run; return its handle, or the error."""
     attn, _ = client.keep("create", "multi_head", {"dim": 4, "numHeads": 2})
 
     def train(options, *, labels=None, targets=None, refused=False, **arrays):
@@ -23,7 +23,7 @@ def train(client):
 
 
 def finished(client, run):
-    """All steps of a run: their progress, and its result."""
+    """Run all steps; return their progress and the result."""
     seen = []
     while (progress := client.ok("train_steps", run)) is not None:
         seen.append(progress)
@@ -32,7 +32,7 @@ def finished(client, run):
 
 
 def squared(client):
-    """The mean squared error and its gradient, as a caller would write them in JavaScript."""
+    """Return the mean squared error and its gradient, as a JavaScript caller would write them."""
 
     def loss(output, nodes):
         wanted = TARGETS if nodes is None else TARGETS[nodes]

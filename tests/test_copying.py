@@ -1,6 +1,6 @@
-"""Every value of the library can be copied and pickled, and what is read-only stays so.
+"""Every value of the library can be copied and pickled, and read-only arrays stay read-only.
 
-The values are those that the examples of the documentation make; a new public class is found by its example.
+The values come from the documentation's examples, so a new public class is found by its example.
 """
 
 import contextlib
@@ -30,15 +30,15 @@ COPIES: dict[str, Callable[[Any], Any]] = {
 
 
 def modules() -> Iterator[Any]:
-    """All modules of the library that can be imported here."""
+    """Return all modules of the library that can be imported."""
     for info in pkgutil.walk_packages(ga.__path__, "graphattend."):
         if not info.name.endswith("__main__"):
-            with contextlib.suppress(ImportError):  # an extra that is not installed
+            with contextlib.suppress(ImportError):  # an optional package is not installed
                 yield importlib.import_module(info.name)
 
 
 def run(example: str, names: dict[str, Any]) -> Any:
-    """The value of one line of an example, or None."""
+    """Return the value of one line of an example, or None."""
     try:
         code = compile(example, "example", "eval")
     except SyntaxError:
@@ -48,10 +48,10 @@ def run(example: str, names: dict[str, Any]) -> Any:
 
 
 def outcome(examples: list[doctest.Example], names: dict[str, Any]) -> list[Any]:
-    """What the lines of an example evaluate to, and the names they bind."""
+    """Return the values of an example's lines, and of the names they bind."""
     quiet = io.StringIO()
     found = []
-    with contextlib.suppress(ImportError):  # an example of an extra that is not installed
+    with contextlib.suppress(ImportError):  # the example needs an optional package
         for example in (e for e in examples if not e.options.get(doctest.SKIP)):
             shown_errors = contextlib.suppress(ga.AttentionError)
             with shown_errors, contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
@@ -60,12 +60,12 @@ def outcome(examples: list[doctest.Example], names: dict[str, Any]) -> list[Any]
 
 
 def is_value(x: Any) -> bool:
-    """Whether this is an instance of a dataclass of the library."""
+    """Return whether this is an instance of a dataclass of the library."""
     return type(x).__module__.startswith(ga.__name__) and dataclasses.is_dataclass(type(x))
 
 
 def keep(x: Any, found: dict[str, Any]) -> None:
-    """Keep the first value of each class, those inside others too."""
+    """Keep the first value of each class, also of values inside others."""
     if is_value(x) and type(x).__name__ not in found:
         found[type(x).__name__] = x
         for part in vars(x).values():
@@ -76,7 +76,7 @@ def keep(x: Any, found: dict[str, Any]) -> None:
 
 
 def values() -> dict[str, Any]:
-    """One instance of each class, by its name."""
+    """Return one instance of each class, by name."""
     found: dict[str, Any] = {}
     for module in modules():
         for test in doctest.DocTestFinder().find(module):
@@ -89,7 +89,7 @@ VALUES = values()
 
 
 def same(a: Any, b: Any, frozen: bool = False) -> bool:
-    """Whether two values hold the same; inside frozen ones also no array that may be written to."""
+    """Return whether two values are equal; with `frozen`, also require that no array is writeable."""
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):
@@ -110,7 +110,7 @@ def test_the_examples_make_the_values() -> None:
     assert wanted | {mechanism_class(key).__name__ for key in ga.list_mechanisms()} <= set(VALUES)
 
 
-# A trainer holds functions of its user: it can be pickled where they can, unlike the lambda of the example.
+# A trainer can be pickled if the user's functions can, unlike the lambda of the example.
 @pytest.mark.parametrize(("name", "how"), [(n, h) for n in VALUES for h in COPIES if (n, h) != ("Trainer", "pickle")])
 def test_a_copy_is_the_same(name: str, how: str) -> None:
     value = VALUES[name]
@@ -121,7 +121,7 @@ def test_a_copy_is_the_same(name: str, how: str) -> None:
 @pytest.mark.parametrize("key", ga.list_mechanisms())
 def test_a_copied_mechanism_computes_the_same(key: str, how: str, rng: np.random.Generator) -> None:
     attn, inputs = mechanism_class(key).example(rng, 5)
-    expected = attn.forward(**inputs)  # first, so that there are casts and caches to copy
+    expected = attn.forward(**inputs)  # called first, so that there are casts and caches to copy
     copied = COPIES[how](attn)
     assert copied == attn
     np.testing.assert_array_equal(copied.forward(**inputs), expected)

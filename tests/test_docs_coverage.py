@@ -17,7 +17,7 @@ MODULES = [name for name in graphattend.__all__ if isinstance(getattr(graphatten
 
 
 def public_names(module: types.ModuleType) -> list[str]:
-    """What a module offers: its `__all__`, else its names without underscore that graphattend defines."""
+    """Return a module's public names: its `__all__`, or the names without underscore that graphattend defines."""
     if hasattr(module, "__all__"):
         return list(module.__all__)
     names = [name for name in dir(module) if not name.startswith("_")]
@@ -25,7 +25,7 @@ def public_names(module: types.ModuleType) -> list[str]:
 
 
 def public_objects() -> dict[str, Any]:
-    """Functions and classes by the shortest name users reach them by."""
+    """Return functions and classes by their shortest public name."""
     found: dict[str, Any] = {}
     for prefix, module in [("", graphattend), *((f"{name}.", getattr(graphattend, name)) for name in MODULES)]:
         for name in public_names(module):
@@ -36,7 +36,7 @@ def public_objects() -> dict[str, Any]:
 
 
 def methods(owner: type) -> list[str]:
-    """Names of the public methods and properties that a class of graphattend defines itself."""
+    """Return the names of the public methods and properties that a class of graphattend defines itself."""
     own = [name for name, value in vars(owner).items() if callable(value) or isinstance(value, property)]
     return [name for name in own if not name.startswith("_")]
 
@@ -53,12 +53,12 @@ def test_there_is_something_to_document() -> None:
 def test_docstring_with_summary_and_example(name: str) -> None:
     text = inspect.getdoc(OBJECTS[name]) or ""
     assert text.partition("\n")[0].strip(), f"{name} has no docstring"
-    if not (inspect.isclass(OBJECTS[name]) and issubclass(OBJECTS[name], Exception)):  # their base class shows how
+    if not (inspect.isclass(OBJECTS[name]) and issubclass(OBJECTS[name], Exception)):  # the base class has one
         assert ">>> " in text, f"{name} has no example"
 
 
 def undefined(text: str) -> set[str]:
-    """Names that the example in a docstring uses and does not define: a reader who copies it would miss them."""
+    """Return names that a docstring's example uses without defining them, which a reader who copies it would miss."""
     code = "".join(example.source for example in doctest.DocTestParser().get_examples(text))
     used: set[str] = set()
     known = set(vars(builtins))
@@ -98,7 +98,7 @@ def test_methods_have_docstrings(name: str) -> None:
 
 
 def with_methods(name: str) -> dict[str, Any]:
-    """A public function, or a class with its methods, by full name."""
+    """Yield a public function, or a class and its methods, with full names."""
     value = OBJECTS[name]
     if not inspect.isclass(value):
         return {name: value}
@@ -109,7 +109,7 @@ def with_methods(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_docs_tell_the_shapes_of_arrays(name: str) -> None:
-    """The entry of every array among the arguments has its shape in brackets, or the summary has the shapes of all."""
+    """The entry of every array argument has its shape in brackets, or the summary has all shapes."""
     missing = []
     for full, function in with_methods(name).items():
         text = inspect.getdoc(function) or ""
@@ -118,7 +118,7 @@ def test_docs_tell_the_shapes_of_arrays(name: str) -> None:
             continue
         try:
             signature = inspect.signature(function)
-        except ValueError:  # of a built-in base
+        except ValueError:  # inherited from a built-in
             continue
         for argument, parameter in signature.parameters.items():
             if not re.search(r"ArrayLike|ndarray|\bArray\b", str(parameter.annotation)):
@@ -143,7 +143,7 @@ def test_every_file_format_is_in_the_table() -> None:
     from graphattend.graph.formats import COMPRESSIONS, FORMATS, VECTORS
 
     page = Path(__file__).resolve().parent.parent / "docs" / "formats.md"
-    if not page.exists():  # an installed copy has no pages
+    if not page.exists():  # an installed package has no pages
         return
     graphs, vectors = page.read_text(encoding="utf-8").split("## Latent vectors")
     for text, registry in ((graphs, FORMATS), (vectors, VECTORS)):
@@ -160,19 +160,19 @@ def test_every_file_format_is_in_the_table() -> None:
     assert writable == {suffix for suffix, form in FORMATS.items() if form.write is not None}
 
 
-#: Where an array is annotated, and what tells its shape: a shape in letters, or the name of another array's.
+#: Annotations of arrays, and words that give a shape: a shape in letters, or the name of another array.
 ARRAY = re.compile(r"\b(ArrayLike|ndarray|Array)\b(?!.*\bCallable\b)")
 SHAPE = re.compile(r"\(\.\.\.|\([A-Za-z0-9+]{1,4}[,)]|\b([Ss]hape|[Aa]s for|[Ll]ike)\b")
 
 
 def array_parameters(function: Any) -> list[str]:
-    """Parameters that take one array each."""
+    """Return the parameters that take one array each."""
     hints = {name: str(hint) for name, hint in getattr(function, "__annotations__", {}).items() if name != "return"}
     return [name for name, hint in hints.items() if ARRAY.search(hint) and not re.search("dict|Mapping|Callable", hint)]
 
 
 def described(text: str, name: str) -> str:
-    """What a docstring says about a parameter: its entry under Args, or the words before the example."""
+    """Return a docstring's description of a parameter: its entry under Args, or the text before the example."""
     if "Args:" not in text:
         return text.split("Example:")[0]
     found = re.search(rf"^\s+(?:\w+, )*{name}(?:, \w+)*: ((?:.|\n(?!\s+\w[\w, ]*: |\s*$))*)", text, re.M)
@@ -180,7 +180,7 @@ def described(text: str, name: str) -> str:
 
 
 def functions() -> dict[str, Any]:
-    """All public functions and methods."""
+    """Yield all public functions and methods."""
     found = {name: value for name, value in OBJECTS.items() if not inspect.isclass(value)}
     for name, value in OBJECTS.items():
         if inspect.isclass(value):

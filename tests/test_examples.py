@@ -1,4 +1,4 @@
-"""The scripts of examples/ run as they stand; those in JavaScript are run by js/test/examples.test.mjs."""
+"""The scripts of examples/ run unchanged; js/test/examples.test.mjs runs those in JavaScript."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.native
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-#: What each script has to print, as a sign that it did what it tells.
+#: Text that each script has to print, as a sign that it worked.
 SIGNS = {
     "karate_club.py": " of 34 members in their party",
     "link_prediction.py": "77 nodes, 254 links",
@@ -27,7 +27,7 @@ SIGNS = {
 
 
 def run(name: str, *arguments: str, folder: Path) -> str:
-    """What a script prints."""
+    """Run a script and return its output."""
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
     command = [sys.executable, str(EXAMPLES / name), *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
@@ -64,7 +64,7 @@ def test_cora_on_a_graph_of_two_subjects(tmp_path: Path, rng: np.random.Generato
     labels = np.arange(n) % 2
     pairs = rng.integers(0, n, (2, 400))
     edges = pairs[:, labels[pairs[0]] == labels[pairs[1]]].T
-    words = np.where(labels[:, None] == 1, [2, 3], [0, 1])  # the subjects have two words each
+    words = np.where(labels[:, None] == 1, [2, 3], [0, 1])  # each subject has two words
     nodes = rng.permutation(n)
     np.savez(
         tmp_path / "cora.npz",

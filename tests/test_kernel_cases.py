@@ -1,4 +1,4 @@
-"""The table that the npm package's kernels have to repeat is what the library answers."""
+"""The table of expected results for the npm package's kernels equals the library's results."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`ga.parallel`: the same bits on any executor, progress, cancelling, dead workers."""
+"""`ga.parallel`: the same bits on any executor, progress, cancellation, dead workers."""
 
 import os
 import sys
@@ -88,7 +88,7 @@ def test_same_bits_on_processes_and_threads(key, rng, processes, monkeypatch):
         assert all(bits_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-@pytest.mark.with_kernels  # sums in NumPy's formulations depend on how rows are padded
+@pytest.mark.with_kernels  # the rounding of NumPy's formulations depends on the padding of rows
 @pytest.mark.parametrize("key", ["scaled_dot_product", "flash"])
 def test_kernels_give_the_bits_of_the_call_outside(key, rng):
     graph = made_graph(rng)
@@ -164,7 +164,7 @@ def test_joblib(backend, rng):
 def test_joblib_without_what_the_backend_needs(monkeypatch):
     pytest.importorskip("joblib")
     monkeypatch.setitem(sys.modules, "ray", None)
-    for backend in ("ray", "dask"):  # not installed; no client
+    for backend in ("ray", "dask"):  # ray is not installed; dask has no client
         with pytest.raises(ga.UnsupportedError, match=backend) as info, ga.parallel(backend):
             pass
         assert info.value.argument == "executor"
@@ -226,7 +226,7 @@ def nested(common, task):
 
 
 def die_once(path, task):
-    """Ends its process the first time that task 3 runs."""
+    """End the process when task 3 runs for the first time."""
     if task == 3 and not os.path.exists(path):
         with open(path, "w"):
             pass
@@ -265,11 +265,11 @@ def test_progress_and_cancel(rng):
         with ga.parallel(1, cancel=cancel), pytest.raises(ga.CancelledError) as info:
             attn.attend(graph, x)
     assert info.value.code == "cancelled"
-    assert len(attn.attend(graph, x)) == 60  # outside of the block all is as before
+    assert len(attn.attend(graph, x)) == 60  # after the block everything works as before
 
 
 def faults_of_a_task(common, task):
-    """Pages that the system had to clear for 24 MB that the task takes and gives back."""
+    """Return the page faults while the task allocates and frees 24 MB."""
     import resource
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -292,7 +292,7 @@ def test_a_task_has_the_memory_that_the_one_before_it_freed(processes):
 def test_cancel_on_processes(processes):
     with ga.parallel(processes, on_progress=lambda done, total: False) as pool, pytest.raises(ga.CancelledError):
         pool.map(doubled, 1, range(50))
-    assert processes.submit(doubled, 2, 3).result() == 6  # the caller's executor goes on
+    assert processes.submit(doubled, 2, 3).result() == 6  # the caller's executor keeps working
 
 
 @pytest.mark.native
@@ -340,12 +340,12 @@ def test_an_interrupt_ends_everything_quietly(tmp_path):
         env=os.environ | {"TMPDIR": str(tmp_path)},
     ) as process:
         workers = set()
-        while len(workers) < 2:  # one that is still starting would not know yet what to do
+        while len(workers) < 2:  # a starting worker could not handle the signal yet
             workers.add(int(process.stdout.readline()))
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
         _, err = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert err.count("Traceback") == 1  # that of the script, none of the workers
+    assert err.count("Traceback") == 1  # only the script's, none of the workers'
 
 
 @pytest.mark.native
@@ -377,7 +377,7 @@ def test_nothing_is_left_behind(processes, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-# -- refusals ----------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("executor", [0, -2, 1.5, None, "pool", True, object()])
@@ -426,7 +426,7 @@ def test_missing_metadata_is_refused_as_outside(rng):
 
 
 class Inline(Executor):
-    """An executor without processes or threads, as anyone may write."""
+    """A user-defined executor without processes or threads."""
 
     def submit(self, fn, /, *args, **kwargs):
         future = Future()

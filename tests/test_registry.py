@@ -17,7 +17,7 @@ ALL = {r.kind: r for r in (REGISTRY, MANIFOLDS, CODECS, LOSSES, OPTIMIZERS, SCHE
 
 @pytest.fixture
 def registered():
-    """Registers for the length of a test."""
+    """Return a function that registers for the duration of a test."""
     done = []
 
     def register(registry, name, thing):

@@ -1,4 +1,4 @@
-"""Round trips, what other tools read, atomic writes. Hostile files: test_storage_hostile.py."""
+"""Round trips, files for other tools, atomic writes. Hostile files are in test_storage_hostile.py."""
 
 from __future__ import annotations
 

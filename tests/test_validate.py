@@ -1,4 +1,4 @@
-"""The boundary: what becomes an array, an index, a number, a mask, and which error everything else is."""
+"""Argument checks: conversion to arrays, indices, numbers and masks, and the error for everything else."""
 
 import decimal
 import fractions
@@ -55,7 +55,7 @@ def test_float_arrays_are_passed_as_they_are():
 )  # fmt: skip
 def test_refused_data(bad):
     if isinstance(bad, np.ndarray) and bad.dtype == np.float64 and not np.ma.isMaskedArray(bad):
-        return  # long doubles are doubles on this platform
+        return  # long double equals double on this platform
     with pytest.raises(ga.InvalidConfigError) as info:
         check.as_float(bad, "thing")
     assert info.value.argument == "thing"
@@ -65,7 +65,7 @@ def test_refused_data(bad):
 
 @given(hnp.arrays(st.sampled_from([np.float32, np.float64]), hnp.array_shapes(max_dims=3, max_side=4)))
 def test_check_finite_is_exact(x):
-    """Also where a sum of squares overflows."""
+    """The check is exact even if a sum of squares overflows."""
     if np.isfinite(x).all():
         check.check_finite(x, "x")
         check.check_finite(x.T, "x")
@@ -186,7 +186,7 @@ def test_common_dtype_and_near_miss():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [1, 80, 2048, 2049, 10_000])
 def test_all_finite_at_any_size(size, dtype, backend):
-    x = np.full(size, np.finfo(dtype).max)  # whose square overflows
+    x = np.full(size, np.finfo(dtype).max)  # its square overflows
     with ga.use_backend("numpy" if backend == "numpy" else ga.backend_info()["backend"]), np.errstate(all="raise"):
         assert check.all_finite(x, x[::2])
         for bad in (np.nan, np.inf, -np.inf):

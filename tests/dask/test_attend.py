@@ -1,4 +1,4 @@
-"""Attention over parts: the same numbers as in memory, resumed after interruptions, on a cluster that loses a worker."""
+"""Attention over parts: equal to that in memory, resumed after interruptions, on a cluster that loses a worker."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ LOCAL = [key for key in ga.list_mechanisms() if not mechanism_class(key)(8).sees
 
 @pytest.fixture
 def place(rng, tmp_path):
-    """A graph in four parts, features, and where the output goes."""
+    """Return a graph in four parts, features, and the path of the output."""
     graph = made_graph(rng)
     partition(graph, tmp_path / "g", 4, method="rcm" if _has("scipy") else "range")
     x = rng.standard_normal((NODES, 8)).astype(np.float32)
@@ -41,7 +41,7 @@ def test_equals_the_call_in_memory(key, method, rng, tmp_path):
         if method == needed:
             pytest.importorskip(library)
     attn, graph, x = case(key, rng)
-    if attn.adds_edges:  # an example with global nodes
+    if attn.adds_edges:  # an example that has global nodes
         attn = mechanism_class(key)(attn.dim)
     structural = bool({"structural_features"} & {*attn.needed, *attn.used})
     partition(graph, tmp_path / "g", 5, method=method, structural_features=structural)
@@ -51,7 +51,7 @@ def test_equals_the_call_in_memory(key, method, rng, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["g", "out.npy", "x.npy"]
 
 
-@pytest.mark.with_kernels  # sums in NumPy's formulations depend on how rows are padded
+@pytest.mark.with_kernels  # the rounding of NumPy's formulations depends on the padding of rows
 @pytest.mark.parametrize("parts", [1, 3])
 def test_kernels_give_the_bits_of_the_call_in_memory(parts, place):
     graph, x, folder = place
@@ -117,7 +117,7 @@ def test_forms_of_features_and_output(form, place):
 
 @pytest.mark.parametrize("method", ["rcm", "range"])
 def test_without_maps_that_can_be_written(method, place, monkeypatch):
-    """As in WebAssembly."""
+    """Without writeable memory maps, as in WebAssembly."""
     if method == "rcm":
         pytest.importorskip("scipy")
     monkeypatch.setattr(_arrays, "_CAN_MAP", False)
@@ -141,11 +141,11 @@ def test_whole_numbers_are_features(place):
 
 
 class Stop(Exception):
-    """Stands for whatever ends a process."""
+    """Stands for anything that ends a process."""
 
 
 def counting(monkeypatch, fail_at=None):
-    """Which parts are computed; one of them may fail while its output is written."""
+    """Record which parts are computed; one of them may fail while its output is written."""
     done = []
     inner = _attend.attend_part
 
@@ -211,7 +211,7 @@ def test_a_rerun_of_something_else_starts_over(changed, place, monkeypatch, rng)
     elif changed == "features":
         x = x + 1
         np.save(folder / "x.npy", x)
-        os.utime(folder / "x.npy", ns=(1, 1))  # however coarse the clock of the file system
+        os.utime(folder / "x.npy", ns=(1, 1))  # a changed time, even if the file system's clock is coarse
     else:
         graph = made_graph(rng)
         partition(graph, folder / "g", 4)
@@ -290,7 +290,7 @@ def test_a_cluster_gives_the_same_bits(cluster, place):
 
 
 @pytest.mark.native
-@pytest.mark.filterwarnings("default")  # distributed tells of the worker that is lost
+@pytest.mark.filterwarnings("default")  # distributed warns about the lost worker
 def test_a_killed_worker_changes_nothing(cluster, rng, tmp_path):
     graph = made_graph(rng)
     partition(graph, tmp_path / "g", 12, method="range")
@@ -328,7 +328,7 @@ def test_joblib_on_a_cluster(cluster, place):
     assert np.array_equal(found, expected)
 
 
-# -- refusals ----------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 
 def test_mechanisms_that_look_further_are_refused(place):

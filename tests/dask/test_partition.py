@@ -1,4 +1,4 @@
-"""Graphs cut into parts: from memory and from edge lists, and folders that are damaged."""
+"""Partitioning of graphs in memory and of edge lists, and damaged folders."""
 
 import importlib
 import json
@@ -13,7 +13,7 @@ from graphattend.dask import Layout, _edges, _stream, partition
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch):
-    """Several blocks and pieces, also for small graphs."""
+    """Force several blocks and pieces, also for small graphs."""
     monkeypatch.setattr(_edges, "BLOCK_BYTES", 500)
     monkeypatch.setattr(_edges, "BLOCK_EDGES", 70)
     monkeypatch.setattr(_stream, "PIECE", 64)
@@ -32,7 +32,7 @@ def made_graph(rng, nodes=50, edges=300):
 
 
 def joined(folder):
-    """The graph that the parts hold, its nodes as before it was cut, rows in their order."""
+    """Return the graph that the parts contain, with its original node numbers and row order."""
     layout = Layout.open(folder)
     order = layout.node_array("order")
     order = np.arange(layout.num_nodes) if order is None else order
@@ -100,7 +100,7 @@ def test_rcm_brings_neighbours_together(rng, tmp_path):
 @pytest.mark.native
 def test_metis_cuts_few_edges(rng, tmp_path):
     pytest.importorskip("pymetis")
-    # Two dense groups whose members are mixed up: one edge between them.
+    # Two dense groups with shuffled members, and one edge between them.
     group = rng.permutation(60) % 2
     a, b = (np.flatnonzero(group == g) for g in (0, 1))
     pairs = np.concatenate([rng.choice(a, (2, 300)), rng.choice(b, (2, 300)), [[a[0]], [b[0]]]], axis=1)
@@ -149,7 +149,7 @@ def text_of(pairs, weights=None, separator=" ", header=None):
 )
 def test_a_stream_gives_what_read_gives(name, separator, header, weighted, directed, parts, rng, tmp_path):
     pairs = rng.integers(0, 60, (2, 300))
-    pairs = np.concatenate([pairs, [[61], [61]]], axis=1)  # a gap, and a loop
+    pairs = np.concatenate([pairs, [[61], [61]]], axis=1)  # leaves a gap in the numbers, and adds a loop
     weights = rng.random(301) if weighted else None
     path = tmp_path / name
     path.write_text(text_of(pairs, weights, separator, header))
@@ -252,7 +252,7 @@ def test_bad_edge_indexes_are_refused(tmp_path):
 
 @pytest.mark.native
 def test_memory_stays_bounded(tmp_path, monkeypatch):
-    """Ten times the edges take the same memory: what is held belongs to blocks, pieces and nodes."""
+    """Ten times the edges need the same memory, which depends on blocks, pieces and nodes."""
     import tracemalloc
 
     monkeypatch.setattr(_edges, "BLOCK_EDGES", 2000)
@@ -267,7 +267,7 @@ def test_memory_stays_bounded(tmp_path, monkeypatch):
     assert peaks[1] < 1.5 * peaks[0] < 1_500_000
 
 
-# -- refusals ----------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Training on parts: the gradients of the whole graph, the same numbers on any workers and after a resume."""
+"""Training on parts: gradients equal the whole graph's, and results do not depend on workers or resumption."""
 
 import threading
 
@@ -14,12 +14,12 @@ NODES, EDGES, DIM = 40, 240, 8
 
 @pytest.fixture
 def world(rng, tmp_path):
-    """A graph in three parts whose classes can be told from features, and those."""
+    """Return a graph in three parts, features that predict its classes, and the classes."""
     labels = rng.integers(0, 3, NODES)
     x = (np.eye(3, DIM)[labels] + 0.3 * rng.standard_normal((NODES, DIM))).astype(np.float32)
     pairs = rng.integers(0, NODES, (2, EDGES))
     alike = [rng.choice(np.flatnonzero(labels == labels[i])) for i in pairs[1]]
-    pairs[0] = np.where(rng.random(EDGES) < 0.8, alike, pairs[0])  # most neighbours are of the same class
+    pairs[0] = np.where(rng.random(EDGES) < 0.8, alike, pairs[0])  # most neighbours have the same class
     graph = ga.NeighborGraph.from_edge_index(
         pairs,
         NODES,
@@ -33,7 +33,7 @@ def world(rng, tmp_path):
 
 
 def whole_graph_loss(attn, graph, x, labels, params, nodes):
-    """Mean cross-entropy of nodes, from `attend` over the whole graph."""
+    """Return the nodes' mean cross-entropy, from `attend` over the whole graph."""
     own = {n.removeprefix("layer/"): a for n, a in params.items() if n.startswith("layer/")}
     out = attn.with_parameters(own).attend(graph, x)
     return float(ga.training.cross_entropy(out[nodes] @ params["weight"] + params["bias"], labels[nodes]))

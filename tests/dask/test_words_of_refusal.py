@@ -1,4 +1,4 @@
-"""What the parts of a graph refuse, each in its words: streams, folders, outputs, labels."""
+"""The error messages of partitioned graphs: streams, folders, outputs, labels."""
 
 import json
 
@@ -97,7 +97,7 @@ def test_a_caller_who_stops_a_run_that_goes_on(parts, tmp_path):
         told.append(done)
         return len(told) < 3
 
-    for _ in range(2):  # the second begins with what the first has done
+    for _ in range(2):  # the second run starts from the output of the first
         with pytest.raises(ga.CancelledError):
             attend(SDPA, parts, x, out, on_progress=once)
     assert told[-1] > 0

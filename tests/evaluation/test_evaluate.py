@@ -1,4 +1,4 @@
-"""`evaluate` as its user sees it: rows, spread, progress, cancelling, cache, pictures, errors."""
+"""`evaluate` from the user's view: rows, spread, progress, cancellation, cache, pictures, errors."""
 
 import json
 import re
@@ -91,7 +91,7 @@ def test_nodes_on_which_mechanisms_disagree(found):
     assert by_node.shape == (40,)
     assert not by_node[~linked].any()
     assert len(names) == 2
-    assert by_node[linked].mean() == pytest.approx(matrix[0, 1])  # of two mechanisms it is their divergence
+    assert by_node[linked].mean() == pytest.approx(matrix[0, 1])  # for two mechanisms this is their divergence
     node = int(by_node.argmax())
     row = slice(*found.graph.indptr[node : node + 2])
     one, other = (found[name].attended.after[row] for name in names)
@@ -113,7 +113,7 @@ def test_the_page_shows_what_was_learned(found, tmp_path):
         np.testing.assert_allclose(np.sort(widths), np.sort(0.3 + 3.2 * weights), atol=6e-3)
     alone = ga.evaluate(GRAPH, "links", mechanisms=["flash"], seeds=1, epochs=1, hidden=8, baselines=False)
     alone.plot(str(path))
-    assert "disagree" not in path.read_text()  # there is nobody to disagree with
+    assert "disagree" not in path.read_text()  # there is only one mechanism
     assert "closest to" in alone.table()
 
 
@@ -145,7 +145,7 @@ def test_json_table_and_pictures(found, tmp_path):
 
 
 def test_a_graph_that_can_be_learned_is_learned():
-    """Labels that are blocks of the graph; links between nodes that are near on a ring."""
+    """Labels are blocks of the graph; links join nearby nodes of a ring."""
     rng = np.random.default_rng(0)
     block = np.arange(60) % 2
     pairs = np.stack(np.triu_indices(60, 1))
@@ -160,7 +160,7 @@ def test_a_graph_that_can_be_learned_is_learned():
     lattice = np.concatenate([np.stack([i, (i + step) % 60]) for step in (1, 2, 3, 4)], axis=1)
     ring = ga.NeighborGraph.from_edge_index(np.concatenate([lattice, lattice[::-1]], axis=1), 60)
     found = ga.evaluate(ring, "links", mechanisms=["multi_head"], seeds=3, epochs=80)
-    assert found.rows[0]["roc_auc"][0] > 0.75  # 0.5 is chance
+    assert found.rows[0]["roc_auc"][0] > 0.75  # chance level is 0.5
 
 
 def test_progress_counts_up_and_cancels():
@@ -183,7 +183,7 @@ def test_finished_runs_are_kept(tmp_path, found):
     files = sorted(tmp_path.iterdir())
     assert len(files) == 12
     again = ga.evaluate(GRAPH, "links", **CALL, cache=str(tmp_path))
-    assert again.rows == first.rows  # times and all: nothing was run
+    assert again.rows == first.rows  # including the times: nothing was run again
     assert without_times(again.rows) == without_times(found.rows)
     files[0].write_text("{")
     assert without_times(ga.evaluate(GRAPH, "links", **CALL, cache=tmp_path).rows) == without_times(found.rows)
@@ -192,7 +192,7 @@ def test_finished_runs_are_kept(tmp_path, found):
 
 
 def test_two_layers(tmp_path, found):
-    """Their own weights and parameters, another cached run, the last layer's attention."""
+    """Two layers have their own weights and parameters, their own cached run, and the last layer's attention."""
     call = CALL | {"layers": 2, "cache": tmp_path}
     ga.evaluate(GRAPH, "links", **(call | {"layers": 1}))
     one = set(tmp_path.iterdir())

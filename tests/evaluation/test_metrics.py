@@ -1,4 +1,4 @@
-"""Measures against their definitions, written out pair by pair."""
+"""Metrics against their definitions, computed pair by pair."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The networks that are trained: their gradients, for every mechanism of the registry, and their baselines."""
+"""The trained networks: gradients for every registered mechanism, and the baselines."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def layers():
         graph = GRAPH
         try:
             layer = networks.AttentionLayer(make(key, graph, 8, {}, 0), graph)
-        except AttentionError:  # needs layers of an index
+        except AttentionError:  # needs the layers of an index
             graph = ga.NeighborGraph(graph.indptr, graph.indices, layers=np.arange(24) % 3)
             layer = networks.AttentionLayer(make(key, graph, 8, {}, 0), graph)
         yield pytest.param(layer, id=key)
@@ -64,7 +64,7 @@ def test_attention_starts_alike_whatever_the_unit_of_the_features(layer):
 
 
 def test_two_layers_see_the_neighbours_of_neighbours():
-    """On a path where node i attends to i - 1 alone, layers are products with shifts."""
+    """On a path where node i attends only to i - 1, layers are products with shifts."""
     i = np.arange(1, 24)
     path = ga.NeighborGraph.from_edge_index([i - 1, i], 24)
     layer = networks.AttentionLayer(ga.create("scaled_dot_product", 8), path)

@@ -1,4 +1,4 @@
-"""Splits: nothing that is held out can be seen, and negatives are no links."""
+"""Splits: training never sees held-out data, and negatives are not links."""
 
 import numpy as np
 import pytest

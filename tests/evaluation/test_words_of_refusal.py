@@ -1,4 +1,4 @@
-"""What an evaluation refuses, each in its words, and what it says of what it left out."""
+"""The error messages of evaluation, and its reports of skipped mechanisms."""
 
 import tracemalloc
 

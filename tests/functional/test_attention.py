@@ -1,4 +1,4 @@
-"""scaled_dot_product_attention against formulas written independently here."""
+"""scaled_dot_product_attention against an independent implementation of its formulas."""
 
 import math
 
@@ -15,7 +15,7 @@ TOL = {np.float32: 1e-6, np.float64: 1e-12}
 
 
 def reference(q, k, v, mask=None, scale=None, causal=False):
-    """Row by row in Python floats: exact sums, no arrays."""
+    """Compute attention row by row in Python floats with exact sums."""
     q, k, v = (np.asarray(a, np.float64) for a in (q, k, v))
     out = np.zeros((*q.shape[:-1], v.shape[-1]))
     weights = np.zeros((*q.shape[:-1], k.shape[-2]))

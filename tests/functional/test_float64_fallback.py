@@ -1,4 +1,4 @@
-"""Finite float32 arguments that overflow: as in float64, without a warning; in float64 a typed error."""
+"""Finite float32 arguments that overflow give float64's results without a warning; in float64 a typed error."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from graphattend import _float64_fallback
 
 @pytest.fixture(autouse=True, params=["flags", "no flags"])
 def flags(request, monkeypatch):
-    """With NumPy's floating-point flags (if it has them) and, as in WebAssembly, without."""
+    """Run with NumPy's floating-point flags (if it has them) and, as in WebAssembly, without."""
     if request.param == "no flags":
         monkeypatch.setattr(_float64_fallback, "FLAGS", False)
         monkeypatch.setattr(_float64_fallback, "_flags_reliable", False)
@@ -59,7 +59,7 @@ def test_statistics_beyond_float32_are_refused(values):
     with pytest.raises(ga.NumericalInstabilityError, match=r"^scaled_dot_product_attention: .*overflow"):
         F.scaled_dot_product_attention(q, k, v, return_lse=True)
     hidden = np.zeros((2, 3), bool)
-    out, lse = F.scaled_dot_product_attention(q, k, v, hidden, return_lse=True)  # the logarithm of no number
+    out, lse = F.scaled_dot_product_attention(q, k, v, hidden, return_lse=True)  # the log-sum-exp of no key
     assert not out.any()
     assert (lse == -np.inf).all()
 
@@ -133,4 +133,4 @@ def test_a_log_sum_that_float32_cannot_hold_is_refused():
         with pytest.raises(ga.NumericalInstabilityError, match="overflow"):
             F.scaled_dot_product_attention(sign * 1e38 * one, 1e12 * one, one, return_lse=True)
     out, lse = F.scaled_dot_product_attention(one, one, one, np.zeros((1, 1), bool), return_lse=True)
-    assert (out, lse) == (0, -np.inf)  # sees nothing
+    assert (out, lse) == (0, -np.inf)  # this row sees no key

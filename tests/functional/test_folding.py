@@ -1,4 +1,4 @@
-"""Multi-head attention of one query without projected keys: what projecting them gives, with all gradients."""
+"""Multi-head attention of one query without projected keys equals that with projected keys, with all gradients."""
 
 import numpy as np
 import pytest

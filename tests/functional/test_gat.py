@@ -122,7 +122,7 @@ def test_one_forward_pass_serves_output_and_gradients(monkeypatch, need_weights)
 @pytest.mark.parametrize("variant", ["gat", "gatv2"])
 @pytest.mark.parametrize("kind", ["bool", "float"])
 def test_rows_that_do_not_see_a_bad_key(rng, variant, kind):
-    """Key 4 is hidden from row 0 alone: that row and its gradient are as without the key."""
+    """Key 4 is hidden only from row 0: that row and its gradient equal those without the key."""
     p = parameters(rng, variant, edge=0)
     q, k = rng.standard_normal((2, 4)), rng.standard_normal((5, 4))
     k[4] = np.nan

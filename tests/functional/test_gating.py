@@ -29,7 +29,7 @@ def test_gating_is_a_loop(experts, rows, seed):
 
 def test_ties_and_axes():
     chosen, weights = F.top_k_gating([1.0, 1.0, 1.0], 2)
-    assert chosen.tolist() == [0, 1]  # the first of equals
+    assert chosen.tolist() == [0, 1]  # ties are broken by index
     assert weights.tolist() == [0.5, 0.5]
     chosen, weights = F.top_k_gating(np.zeros((2, 3, 4), np.float32), 4)
     assert chosen.shape == (2, 3, 4)

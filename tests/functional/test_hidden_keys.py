@@ -1,4 +1,4 @@
-"""What a mask hides contributes nothing, whatever it holds: not to outputs, not to gradients."""
+"""Masked keys contribute nothing to outputs and gradients, whatever their values."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_multi_head(rng, bad, name):
     "options", [{}, {"softcap": 2.0}, {"return_weights": True}, {"score_mod": lambda s, *_: s * 2}]
 )
 def test_rows_that_do_not_see_a_bad_key(rng, bad, kind, dtype, options):
-    """Keys 2 and 3 are hidden from rows 0 and 1 alone; those rows, and their gradients, are as with clean keys."""
+    """Keys 2 and 3 are hidden only from rows 0 and 1; those rows and their gradients are as with clean keys."""
     q, k, v, g = (rng.standard_normal((2, 4, 3)).astype(dtype) for _ in range(4))
     mask = np.tril(np.ones((4, 4), bool))
     given = {"bool": mask, "float": np.where(mask, 0.0, -np.inf), "causal": None}[kind]
@@ -69,7 +69,7 @@ def test_rows_that_do_not_see_a_bad_key(rng, bad, kind, dtype, options):
         grad = pull((g, None) if options.get("return_weights") else g)
         outputs = out if isinstance(out, tuple) else (out,)
         results.append([*(x[:, :2] for x in outputs), grad[0][:, :2]])
-        # One row at a time, so that what the bad rows give their keys does not mix in.
+        # One row at a time, so that the gradients of the bad rows are not mixed in.
         _, pull = ga.vjp(
             F.scaled_dot_product_attention, q[:, :2], keys, values, None if given is None else given[:2], **options
         )
@@ -107,7 +107,7 @@ def test_rows_of_multi_head_that_do_not_see_a_bad_key(rng, bad, need_weights):
 )
 @pytest.mark.parametrize("eps", [0.0, 1e-3])
 def test_causal_linear_attention(rng, bad, eps, rows):
-    """Rows before the first bad key are as without it; key 6 of 7 is seen by the ninth row alone."""
+    """Rows before the first bad key are as without it; only the ninth row sees key 6 of 7."""
     q, k, v = rng.standard_normal((2, rows, 4)), rng.standard_normal((2, 7, 4)), rng.standard_normal((7, 3))
     w = F.orthogonal_projection(6, 4, seed=0)
     keys, values = k.copy(), v.copy()
@@ -126,7 +126,7 @@ def test_causal_linear_attention(rng, bad, eps, rows):
         np.testing.assert_allclose(grads[3], wanted[3], **tolerance)
         assert not grads[1][:, 3:].any()
         assert not grads[2][3:].any()
-    if rows < 9 and eps == 0:  # the other batch entry has a bad last value alone
+    if rows < 9 and eps == 0:  # in the other batch entry only the last value is bad
         np.testing.assert_allclose(out[0], F.linear_attention(q[0], k[0], v, w, is_causal=True)[:rows], **tolerance)
 
 
@@ -157,7 +157,7 @@ def test_gat(rng, bad, variant, kind):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_segment_softmax_and_softmax(rng, bad):
-    """The gradient of a weight of zero is what a hidden value gives; it counts nothing."""
+    """A bad gradient of a zero weight, which a hidden value causes, has no effect."""
     s, g, hidden = rng.standard_normal(6), rng.standard_normal(6), [1, 4]
     s[hidden] = -np.inf
     results = []

@@ -13,7 +13,7 @@ F = ga.functional
 
 
 def published(x, w, is_query, eps):
-    """m^(-1/2) (exp(x Wᵀ D^(-1/4) - |x|²/(2√D) - stabiliser) + eps), number by number."""
+    """Compute m^(-1/2) (exp(x Wᵀ D^(-1/4) - |x|²/(2√D) - stabiliser) + eps) entry by entry."""
     n, d = x.shape
     m = w.shape[0]
     z = [[math.fsum(x[i] * w[r]) * d**-0.25 for r in range(m)] for i in range(n)]
@@ -54,7 +54,7 @@ def test_projection_is_orthogonal_in_blocks(m, d):
 
 
 def test_projection_rows_are_gaussian():
-    """Norms² are χ² with D degrees of freedom, coordinates standard normal."""
+    """Squared norms are χ² with D degrees of freedom, coordinates standard normal."""
     w = F.orthogonal_projection(40_000, 4, seed=0)
     assert np.abs(w.mean(axis=0)).max() < 0.03
     assert np.abs((w**2).mean(axis=0) - 1).max() < 0.03
@@ -62,7 +62,7 @@ def test_projection_rows_are_gaussian():
 
 
 def test_kernel_estimate_is_unbiased(rng):
-    """The mean over seeds of φ(q)·φ(k), stabilisers undone, is exp(q·k/√D) within five standard errors."""
+    """The mean over seeds of φ(q)·φ(k), without stabilisers, is exp(q·k/√D) within five standard errors."""
     d = 6
     q, k = rng.standard_normal((2, d)) * 0.7
     draws = []

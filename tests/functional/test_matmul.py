@@ -1,4 +1,4 @@
-"""The product of matrices: NumPy's, in float64 as oracle; gradients by finite differences; typed errors."""
+"""Matrix products against NumPy in float64; gradients against finite differences; typed errors."""
 
 import numpy as np
 import pytest

@@ -20,7 +20,7 @@ def parameters(rng, d=6, dk=6, dv=6, bias=True):
 
 
 def loop(query, key, value, p, heads, mask=None, padding=None):
-    """One batch entry, one head, one query at a time."""
+    """Compute one batch entry, head and query at a time."""
     d = p["w_q"].shape[1]
     e = d // heads
     bias = {name: p.get(name, np.zeros(d)) for name in ("b_q", "b_k", "b_v", "b_o")}
@@ -102,7 +102,7 @@ def test_is_the_class(rng):
 
 
 def _without(function, index, value):
-    """The function with one positional array held constant."""
+    """Return the function with one positional argument held constant."""
 
     def put(arrays):
         return [*arrays[:index], value, *arrays[index:]]
@@ -143,7 +143,7 @@ def test_gradients(rng, bias):
 
     run.vjp_rule = rule
     free = [a for name, a in p.items() if name != "b_k"]
-    if bias:  # the same for all keys, so that nothing depends on it
+    if bias:  # the key bias adds the same to all keys, so it has no gradient
         at = list(p).index("b_k")
         y, pullback = rule(q, k, v, *p.values())
         assert np.abs(pullback(tuple(rng.standard_normal(a.shape) for a in y))[3 + at]).max() < 1e-13

@@ -1,4 +1,4 @@
-"""A single query costs the function what it costs the class: the same kernel calls, the same multiply-adds."""
+"""For a single query, function and class make the same kernel calls and the same multiply-adds."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ D, N = 8, 64
 
 
 class Recorder:
-    """The compiled kernels, with the names of those that are called."""
+    """Wraps the compiled kernels and records the names of those called."""
 
     def __init__(self, kernels):
         self.kernels, self.names = kernels, []
@@ -22,7 +22,7 @@ class Recorder:
 
 
 def calls(rng, dtype=np.float64, **options):
-    """The function and the class of both kinds of attention, over the same arrays."""
+    """Return calls of function and class for both kinds of attention, over the same arrays."""
     q, k, v = (rng.standard_normal(shape).astype(dtype) for shape in ((D,), (N, D), (N, D)))
     plain, heads = ga.ScaledDotProductAttention(D), ga.MultiHeadAttention(D, num_heads=2)
     p = {name: a.astype(dtype) for name, a in heads.parameters().items()}
@@ -59,7 +59,7 @@ def test_the_same_kernels_are_called(rng, monkeypatch, name, dtype):
 
 @pytest.mark.parametrize("name", ["scaled_dot_product", "multi_head"])
 def test_the_same_products_are_formed(rng, monkeypatch, name):
-    """Without kernels: keys and values are not projected for one query."""
+    """Without kernels, keys and values are not projected for one query."""
     work = []
 
     def counting(product, inner):
@@ -85,7 +85,7 @@ def test_the_same_products_are_formed(rng, monkeypatch, name):
 
 @pytest.mark.parametrize("scale", [1e30, 1e300, np.nan])
 def test_what_is_not_finite_takes_the_checked_way(rng, scale):
-    """Overflows are computed in float64 or refused, and NaN passes, as for many queries."""
+    """Overflows are computed in float64 or raise, and NaN propagates, as for many queries."""
     dtype = np.float32 if scale == 1e30 else np.float64
     x = (rng.standard_normal((N, D)) * scale).astype(dtype)
     eye = {name: np.eye(D, dtype=dtype) for name in ("w_q", "w_k", "w_v", "w_o")}

@@ -1,4 +1,4 @@
-"""Attention over compressed keys equals attention over the decoded keys; its gradient, memory and errors."""
+"""Attention over compressed keys equals attention over the decoded keys; gradients, memory and errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RNG = np.random.default_rng(0)
 
 
 def reference(q, k, v):
-    """softmax(q·kᵀ/√D)·v, restated."""
+    """Compute softmax(q·kᵀ/√D)·v independently."""
     s = np.einsum("...md,...nd->...mn", np.atleast_2d(q), k) / np.sqrt(k.shape[-1])
     w = np.exp(s - s.max(axis=-1, keepdims=True))
     out = np.einsum("...mn,...ne->...me", w / w.sum(axis=-1, keepdims=True), v)
@@ -79,7 +79,7 @@ def test_gradient_of_shared_and_single_arguments():
     out, pullback = ga.vjp(quantized_attention, query, keys, values)
     gq, _, gv = pullback(np.ones_like(out))
     assert (out.shape, gq.shape, gv.shape) == ((2, 3), (4,), (6, 3))
-    assert np.allclose(gv.sum(), 6)  # two batches, three values each: the weights of each sum to one
+    assert np.allclose(gv.sum(), 6)  # 2 batch entries × 3 value columns, in each of which the weights sum to 1
 
 
 def test_compressed_values():
@@ -103,7 +103,7 @@ def test_error_against_float32_is_small():
     assert out.dtype == np.float32
     exact = reference(query.astype(np.float64), keys.astype(np.float64), values.astype(np.float64))
     assert np.max(np.abs(out - exact)) < 0.01
-    # Scores move by at most |q|·error·√D/√D, so weights by a factor of at most e^(2·that).
+    # Scores change by at most s = |q|·error·√D/√D, so weights change by a factor of at most e^(2s).
     shift = 2 * np.abs(query).sum(axis=1).max() * c.error_bound / 8
     assert np.max(np.abs(out - exact)) <= np.expm1(shift) * np.abs(values).max() * 2
 
@@ -144,7 +144,7 @@ def test_loaded_keys(tmp_path):
 
 
 def test_dispatch_goes_through_simd():
-    """Where a kernel is loaded it gets the codes as they are; what it returns is used."""
+    """A loaded kernel receives the codes unchanged, and its result is used."""
 
     class Kernels:
         @staticmethod

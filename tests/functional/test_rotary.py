@@ -1,4 +1,4 @@
-"""Rotary encoding against complex multiplication and its laws."""
+"""Rotary encoding against complex multiplication, and its laws."""
 
 import cmath
 
@@ -14,7 +14,7 @@ rotary = ga.functional.rotary
 
 
 def reference(x, position, base, interleaved):
-    """Pair by pair as complex numbers."""
+    """Rotate pairs as complex numbers."""
     d, pairs = len(x), len(x) // 2
     y = list(map(float, x))
     for i in range(pairs):
@@ -33,7 +33,7 @@ def test_is_complex_multiplication(rng, interleaved, d, base):
     expected = [reference(row, p, base, interleaved) for row, p in zip(x, at, strict=True)]
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13)
     if d % 2:
-        assert np.array_equal(y[:, -1], x[:, -1])  # a last odd coordinate is left alone
+        assert np.array_equal(y[:, -1], x[:, -1])  # the last coordinate of an odd dimension is unchanged
 
 
 @given(st.integers(1, 9), st.floats(-1e3, 1e3), st.floats(-1e3, 1e3), st.booleans(), st.integers(0, 1000))
@@ -46,7 +46,7 @@ def test_laws(d, a, b, interleaved, seed):
     assert np.array_equal(turn(x, 0.0), x)
     assert abs(np.linalg.norm(turn(x, a)) - np.linalg.norm(x)) < 1e-12 * (1 + np.linalg.norm(x))
     np.testing.assert_allclose(turn(turn(x, a), b), turn(x, a + b), atol=1e-10)
-    # dot products depend on the difference of positions alone
+    # dot products depend only on the difference of positions
     assert abs(turn(x, a) @ turn(y, b) - turn(x, a - b) @ y) < 1e-9
 
 

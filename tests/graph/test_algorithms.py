@@ -1,4 +1,4 @@
-"""Every measure against networkx on graphs of all kinds: directed, undirected, loops, duplicates, islands."""
+"""Every measure against networkx on directed and undirected graphs with loops, duplicates and isolated nodes."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ nx = pytest.importorskip("networkx")
 
 
 def _with_extras(graph, rng):
-    """Loops, an island and weights."""
+    """Add loops, an isolated node and weights."""
     nodes = list(graph.nodes)
     graph.add_edge(nodes[0], nodes[0])
     graph.add_node("island")
@@ -62,7 +62,7 @@ def _close(found, expected, tolerance=1e-12):
 @each
 def test_degree(name):
     theirs, ours = _pair(name)
-    # networkx counts an undirected loop twice, a row holds it once.
+    # networkx counts an undirected loop twice; a row stores it once.
     expected = [theirs.in_degree(n) if theirs.is_directed() else len(theirs[n]) for n in theirs]
     assert ours.degree().tolist() == expected
 
@@ -82,7 +82,7 @@ def test_betweenness(name):
 @each
 @pytest.mark.parametrize("alpha", [0.85, 0.5])
 def test_pagerank(name, alpha):
-    pytest.importorskip("scipy")  # networkx's is made of SciPy's
+    pytest.importorskip("scipy")  # networkx needs SciPy for it
     theirs, ours = _pair(name)
     _close(ours.pagerank(alpha), nx.pagerank(theirs, alpha=alpha, tol=1e-15, max_iter=10_000), 1e-11)
     assert abs(ours.pagerank(alpha).sum() - 1) < 1e-12
@@ -144,7 +144,7 @@ def test_parallel_edges_follow_the_multigraph():
     np.testing.assert_allclose(ours.shortest_path_lengths(), expected, rtol=1e-15)
     a = nx.to_numpy_array(theirs)
     np.testing.assert_allclose(ours.laplacian(), np.diag(a.sum(axis=1)) - a, atol=1e-12)
-    pytest.importorskip("scipy")  # networkx's PageRank is made of SciPy's
+    pytest.importorskip("scipy")  # networkx needs SciPy for PageRank
     _close(ours.pagerank(), nx.pagerank(theirs, tol=1e-15, max_iter=1000), 1e-11)
 
 
@@ -224,14 +224,14 @@ def test_negative_weights():
 
 
 def test_pagerank_that_never_settles():
-    # Two nodes that swap their rank for ever, apart from the rounding-free uniform start: a leaf feeds one of them.
+    # Two nodes swap their rank forever, unless they start equal; a leaf feeds one of them.
     graph = NeighborGraph.from_edge_index([[0, 1, 2], [1, 0, 1]], 3)
     with pytest.raises(errors.NumericalInstabilityError):
         graph.pagerank(alpha=1.0)
 
 
 def test_too_many_shortest_paths_to_count():
-    # 700 diamonds of three ways each: 3^700 paths end to end.
+    # 700 diamonds with three ways each: 3^700 paths from end to end.
     hub = np.arange(700) * 4
     up = np.concatenate([hub, hub, hub])
     middle = np.concatenate([hub + 1, hub + 2, hub + 3])

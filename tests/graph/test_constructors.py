@@ -1,4 +1,4 @@
-"""Graphs from networkx, SciPy, points and faiss, and new graphs from old ones."""
+"""Graphs from networkx, SciPy, points and faiss, and graphs derived from other graphs."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def random_graph(seed, size=12, edges=40):
 
 
 def edges_of(graph):
-    """Every edge with all it carries, as a sorted list."""
+    """Return every edge with all its data, as a sorted list."""
     columns = [graph.indices, graph.targets, graph.edge_weights, graph.distances, *graph.edge_features.T]
     return sorted(zip(*(c.tolist() for c in columns), strict=True))
 
@@ -272,7 +272,7 @@ def test_metadata_of_a_node():
 @pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize("ties", [False, True])
 def test_knn_of_many_points_is_exact(rng, ordered, ties):
-    """Enough points for the bound from a sample, also where the sample lies far from all other points."""
+    """There are enough points for the bound from a sample, also if the sample lies far from all other points."""
     x = rng.standard_normal((1500, 3))
     if ties:
         x = x.round(1)

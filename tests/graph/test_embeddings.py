@@ -1,4 +1,4 @@
-"""Latent vectors as NumPy, word2vec, GloVe, pandas, Planetoid and OGB have them, matched to nodes by name."""
+"""Latent vectors in the formats of NumPy, word2vec, GloVe, pandas, Planetoid and OGB, matched to nodes by name."""
 
 import gzip
 import io
@@ -28,7 +28,7 @@ def npz(**arrays):
 
 
 def word2vec(end, count=3, dim=3):
-    """`fwrite` of word2vec.c; gensim's save_word2vec_format leaves the line end out."""
+    """Write as word2vec.c does; gensim's save_word2vec_format omits the line end."""
     out = b"%d %d\n" % (count, dim)
     for name, row in zip(NAMES, X, strict=True):
         out += name.encode() + b" " + struct.pack("<3f", *row) + end

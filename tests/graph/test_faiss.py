@@ -28,14 +28,14 @@ def test_every_layer_holds_the_links_of_the_index():
             if levels[i] > layer:
                 expected = [j for j in links[int(begin[0]) : int(end[0])] if j >= 0]
             assert graph.indices[graph.indptr[i] : graph.indptr[i + 1]].tolist() == expected
-        assert layer or graph.num_edges > 600  # the top layer may hold a single vector
+        assert layer or graph.num_edges > 600  # the top layer may contain a single vector
     inner = faiss.IndexHNSWFlat(8, 4)
     wrapped = faiss.IndexIDMap(inner)
     wrapped.add_with_ids(x, np.arange(600) + 1000)
     found, plain = NeighborGraph.from_faiss_hnsw(wrapped), NeighborGraph.from_faiss_hnsw(inner)
     assert plain.names is None
     assert dataclasses.replace(found, names=None) == plain
-    # What a search answers with are the ids: they are the nodes' names.
+    # Searches return ids, so ids are the nodes' names.
     assert found.names == tuple(str(1000 + i) for i in range(600))
     assert wrapped.search(x[7:8], 1)[1].item() == int(found.names[7])
     for ids in (np.arange(600), np.arange(600)[::-1]):

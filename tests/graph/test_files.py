@@ -1,4 +1,4 @@
-"""Files of every format, written by others and by us, and everything that can be wrong with one."""
+"""Files of every format, written by other programs and by us, and everything that can be wrong with them."""
 
 import io
 import json
@@ -265,7 +265,7 @@ def test_missing_folders_and_pipes(tmp_path):
     if hasattr(os, "mkfifo"):
         try:
             os.mkfifo(tmp_path / "pipe.csv")
-        except OSError:  # Pyodide's file system has none
+        except OSError:  # Pyodide's file system does not support it
             return
         with pytest.raises(errors.LoadError, match="regular file"):
             NeighborGraph.read(tmp_path / "pipe.csv")

@@ -1,4 +1,4 @@
-"""Files as networkx and SciPy write them, and what every format refuses."""
+"""Files as networkx and SciPy write them, and the errors of every format."""
 
 import gzip
 import io
@@ -13,7 +13,7 @@ from graphattend.graph import NeighborGraph, is_undirected
 from graphattend.graph.files import parse
 from graphattend.graph.formats import FORMATS
 
-# -- what networkx writes ----------------------------------------------------------------------------------------------
+# -- files of networkx -------------------------------------------------------------------------------------------------
 
 
 def nx_graphs():
@@ -60,7 +60,7 @@ def test_networkx_writes(kind, name):
     found = read(nx_written(nx, kind, graph), f"g.{kind}")
     expected = theirs(graph)
     if kind == "net" and expected and expected[0][2] is None:
-        expected = [(u, v, 1.0) for u, v, _ in expected]  # it writes them all
+        expected = [(u, v, 1.0) for u, v, _ in expected]  # networkx writes all weights
     assert edges(found) == expected
     assert found.graph.num_nodes == graph.number_of_nodes()
     assert found.directed == graph.is_directed()
@@ -157,7 +157,7 @@ def test_matrix_market_by_hand():
     assert read(empty, "g.mtx").graph == NeighborGraph([0, 0, 0, 0], [])
 
 
-# -- what is refused ---------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
 BAD = {

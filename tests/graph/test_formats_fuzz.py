@@ -1,4 +1,4 @@
-"""Damaged files of every format: a graph or a typed error, and nothing else."""
+"""Damaged files of every format give a graph or a typed error, and nothing else."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -46,7 +46,7 @@ def test_seeds_are_read(suffix, i):
 
 
 def refusal(content, suffix):
-    """What the error says, if there is one; any other error than ours passes through."""
+    """Return the message of a typed error, or None; other errors propagate."""
     try:
         assert parse(content, "damaged", suffix=suffix).graph.num_nodes >= 1
     except ga.LoadError as error:

@@ -1,4 +1,4 @@
-"""Indexes of faiss and hnswlib; the folders and files of Planetoid and OGB."""
+"""Indexes of faiss and hnswlib, and the folders and files of Planetoid and OGB."""
 
 import collections
 import gzip
@@ -46,7 +46,7 @@ def test_faiss_indexes(rng, wrap, storage):
 
 
 def hnswlib_bytes(links, labels, dim=2, m=2, above=None):
-    """As `saveIndex` of hnswalg.h writes it."""
+    """Write an index as `saveIndex` of hnswalg.h does."""
     count, m0 = len(links), 2 * m
     vector_at, label_at = 4 * m0 + 4, 4 * m0 + 4 + 4 * dim
     width = label_at + 8

@@ -1,4 +1,4 @@
-"""Files as Gephi, Cytoscape, Pajek, yEd, d3, METIS, igraph and Infomap write and document them."""
+"""Files as Gephi, Cytoscape, Pajek, yEd, d3, METIS, igraph and Infomap write or document them."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The value itself: construction, order, immutability, equality, and every way to get it wrong."""
+"""NeighborGraph: construction, order, immutability, equality, and every wrong argument."""
 
 import doctest
 import importlib
@@ -16,14 +16,14 @@ from graphattend.graph import GraphMetadata, NeighborGraph
     "module", ["neighbor_graph", "_measure_methods", "metadata", "constructors", "properties", "spectral"]
 )
 def test_examples_run(module):
-    if module == "neighbor_graph":  # its examples convert from and to both
+    if module == "neighbor_graph":  # its examples convert from and to both libraries
         pytest.importorskip("networkx")
         pytest.importorskip("scipy")
     assert doctest.testmod(importlib.import_module(f"graphattend.graph.{module}")).failed == 0
 
 
 def edge_lists(max_nodes=8, max_edges=20):
-    """(num_nodes, (2, K) list of columns)."""
+    """Draw (num_nodes, (2, K) edge index)."""
     return st.integers(1, max_nodes).flatmap(
         lambda v: st.lists(st.tuples(st.integers(0, v - 1), st.integers(0, v - 1)), max_size=max_edges).map(
             lambda edges: (v, np.array(edges, dtype=np.int64).reshape(-1, 2).T)

@@ -1,4 +1,4 @@
-"""Patterns against the dense masks that their definitions spell out."""
+"""Patterns against dense masks computed from their definitions."""
 
 import doctest
 

@@ -37,7 +37,7 @@ def test_all_pivots_but_one_come_close(pair):
 
 
 def test_betweenness_is_unbiased(pair):
-    """Every node is as likely a pivot as any other: the mean over all choices of one pivot is networkx's exact value."""
+    """All nodes are equally likely pivots: the mean over all choices of one pivot is networkx's exact value."""
     theirs, ours = pair
     exact = np.array(list(nx.betweenness_centrality(theirs).values()))
     found = np.mean([paths.betweenness(ours, np.array([node])) for node in range(ours.num_nodes)], axis=0)
@@ -45,7 +45,7 @@ def test_betweenness_is_unbiased(pair):
 
 
 def test_both_from_the_same_searches(pair):
-    """The pivots' own searches go the other way along the edges; in undirected graphs both ways are the same."""
+    """The pivots' searches follow edges backwards; in undirected graphs both directions are the same."""
     theirs, ours = pair
     pivots = ours._pivots(25, 1)
     closeness, betweenness = paths.pivot_centralities(ours, pivots)
@@ -58,14 +58,14 @@ def test_both_from_the_same_searches(pair):
 
 
 def test_the_stated_error_holds(pair):
-    """Hoeffding's bounds, each node and seed: broken by at most five in a hundred."""
+    """At most 5 % of the nodes and seeds exceed Hoeffding's bounds."""
     theirs, ours = pair
     samples, size = 40, ours.num_nodes
     within = np.sqrt(np.log(2 / 0.05) / (2 * samples))
     exact = np.array(list(nx.betweenness_centrality(theirs).values()))
     found = np.stack([ours.betweenness(samples, seed=seed) for seed in range(30)])
     assert (np.abs(found - exact) > within * size / (size - 1)).mean() <= 0.05
-    # Mean distances from the nodes that reach a node: closeness = reached share / mean distance.
+    # Mean distance from the nodes that reach a node: closeness = reached share / mean distance.
     lengths = ours.shortest_path_lengths()
     if np.isfinite(lengths).all():
         mean = 1 / np.array(list(nx.closeness_centrality(theirs).values()))
@@ -76,7 +76,7 @@ def test_the_stated_error_holds(pair):
 def test_closeness_of_chosen_pivots_by_hand():
     path = NeighborGraph.from_networkx(nx.path_graph(5))
     seed = next(s for s in range(100) if path._pivots(2, s).tolist() == [0, 4])
-    # Node 1: one hop from 0, three from 4; node 0 is compared with node 4 alone.
+    # Node 1 is one hop from 0 and three from 4; node 0 is compared only with node 4.
     np.testing.assert_allclose(path.closeness(2, seed=seed), [1 / 4, 1 / 2, 1 / 2, 1 / 2, 1 / 4])
 
 

@@ -1,4 +1,4 @@
-"""How a graph is read, whatever the format: compression, directedness, which columns are weights and features."""
+"""Reading options of all formats: compression, directedness, columns of weights and features."""
 
 import bz2
 import gzip
@@ -40,7 +40,7 @@ def test_edges_that_are_listed_both_ways_are_not_doubled(read):
         graph = read(text, "g.txt", directed=False)
         assert graph.num_edges == 5
         assert is_undirected(graph)
-    assert read("0 1 5\n1 0 4\n", "g.txt", directed=False).num_edges == 4  # two edges: they differ
+    assert read("0 1 5\n1 0 4\n", "g.txt", directed=False).num_edges == 4  # two edges, because the weights differ
     assert read("0 1\n1 0\n1 2\n", "g.txt", directed=False).num_edges == 6
 
 
@@ -78,8 +78,8 @@ def test_expanding_stops_at_the_limit(suffix):
 
 def test_xz_may_not_ask_for_much_memory():
     data = bytearray(lzma.compress(TABLE))
-    end = 12 + 4 * data[12]  # of the block's header, before its checksum
-    data[data.index(0x21, 13, end) + 2] = 36  # LZMA2's dictionary: a gigabyte
+    end = 12 + 4 * data[12]  # end of the block's header, before its checksum
+    data[data.index(0x21, 13, end) + 2] = 36  # makes LZMA2's dictionary a gigabyte
     data[end : end + 4] = zlib.crc32(data[12:end]).to_bytes(4, "little")
     with pytest.raises(errors.LoadError, match=r"(?i)memory"):
         parse(bytes(data), "graph.csv.xz")

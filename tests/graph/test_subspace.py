@@ -1,4 +1,4 @@
-"""Spectral embeddings of large graphs: residuals, and the dense solution as the oracle."""
+"""Spectral embeddings of large graphs: residuals, and comparison with the dense solution."""
 
 import sys
 
@@ -15,7 +15,7 @@ def both_ways(pairs, size, weights=None):
 
 
 def blocks(rng, size=400, parts=6):
-    """A graph of communities, whose first eigenvectors stand apart from the rest."""
+    """Draw a graph of communities, whose first eigenvalues are separated from the rest."""
     part = rng.integers(0, parts, size)
     i, j = np.triu_indices(size, 1)
     linked = rng.random(len(i)) < np.where(part[i] == part[j], 0.3, 0.005)
@@ -30,7 +30,7 @@ def grid(side):
 
 
 def laplacian_of(graph):
-    """I - D^(-1/2) A D^(-1/2), dense, by definition; zero rows for isolated nodes."""
+    """Return the dense I - D^(-1/2) A D^(-1/2) by definition, with zero rows for isolated nodes."""
     a = np.zeros((graph.num_nodes, graph.num_nodes))
     weights = np.ones(graph.num_edges) if graph.edge_weights is None else graph.edge_weights
     np.add.at(a, (graph.targets, graph.indices), weights)
@@ -42,7 +42,7 @@ def laplacian_of(graph):
 
 @pytest.fixture(params=["scipy", "numpy"])
 def product(request, monkeypatch):
-    """With SciPy's products and without SciPy."""
+    """Run with SciPy's products and without SciPy."""
     if request.param == "scipy":
         pytest.importorskip("scipy")
     else:
@@ -76,11 +76,11 @@ def test_residuals_and_orthogonality(rng, product, kind):
     assert x.dtype == np.float32
     assert x.shape == (graph.num_nodes, 6)
     errors, values = residuals(graph, x)
-    assert errors.max() <= 1.1e-4  # TOLERANCE, and its own rounding in float32
+    assert errors.max() <= 1.1e-4  # TOLERANCE plus the embedding's rounding to float32
     np.testing.assert_allclose(x.T @ x, np.eye(6), atol=1e-5)
     exact = np.linalg.eigvalsh(laplacian_of(graph))
     isolated = int((graph.degree() == 0).sum())
-    # The trivial eigenvector is left out, and isolated nodes stand at the origin.
+    # The trivial eigenvector is omitted, and isolated nodes are at the origin.
     np.testing.assert_allclose(np.sort(values), exact[1 + isolated : 7 + isolated], atol=2e-5)
     assert not x[graph.degree() == 0].any()
 
@@ -115,6 +115,6 @@ def test_more_nodes_than_a_dense_matrix_holds():
     graph = both_ways(*grid(75))
     assert graph.num_nodes > spectral.DENSE_NODES
     x = spectral_embedding(graph, 2).astype(np.float64)
-    # Of a grid's two smoothest eigenvectors each node of the border's middle is opposite to the one across.
+    # In a grid's two smoothest eigenvectors, the middles of opposite sides have opposite values.
     np.testing.assert_allclose(x.T @ x, np.eye(2), atol=1e-5)
     assert np.abs(x.sum(axis=0)).max() < 2

@@ -1,4 +1,4 @@
-"""Text files of edges as people have them; what can be read in two ways is refused."""
+"""Text files of edges as people write them; ambiguous files are rejected."""
 
 import io
 import logging
@@ -25,7 +25,7 @@ def read(tmp_path):
 
 
 def edges(graph):
-    """(source, target) by name, in the order of the rows."""
+    """Return (source, target) by name, in row order."""
     names = graph.names or tuple(map(str, range(graph.num_nodes)))
     return {(names[j], names[i]) for j, i in graph.to_edge_index().T.tolist()}
 
@@ -45,7 +45,7 @@ def test_attributes_of_networkx(read, caplog):
     assert sorted(graph.edge_features[:, 0].tolist()) == [1.0, 4.5]
     assert read("0,1,{'weight': 2, 'color': 'a, b'}\n").edge_weights.tolist() == [2.0]
     assert read("a b {}\nb c {}\n").edge_weights is None
-    assert read("a b {'\\d': 1}\n").edge_features.tolist() == [[1.0]]  # an escape that means nothing
+    assert read("a b {'\\d': 1}\n").edge_features.tolist() == [[1.0]]  # an escape without meaning
 
 
 @pytest.mark.parametrize("delimiter", [" ", ",", "\t", ";"])
@@ -114,7 +114,7 @@ def test_separators_that_are_sure(read):
     assert edges(read('"Washington, DC",Paris\n')) == {("Washington, DC", "Paris")}
     assert edges(read('"New York"   Boston\n')) == {("New York", "Boston")}
     assert edges(read("C# Java # speaks\n")) == {("C#", "Java")}
-    graph = read("0 1\t0.5\n10 2\t3\n")  # columns of numbers, filled up by tabs
+    graph = read("0 1\t0.5\n10 2\t3\n")  # columns of numbers, padded with tabs
     assert graph.edge_weights.tolist() == [0.5, 3.0]
 
 
@@ -187,8 +187,8 @@ def test_a_short_header_over_numbers_and_short_names_of_nodes(read):
 
 def test_tables_of_pandas(read):
     plain = "source,target,weight,trips\nx,y,1.5,3\ny,z,2.5,4\n"
-    index = ",source,target,weight,trips\n0,x,y,1.5,3\n1,y,z,2.5,4\n"  # to_csv() as it comes
-    twice = ",Unnamed: 0,source,target,weight,trips\n0,0,x,y,1.5,3\n1,1,y,z,2.5,4\n"  # read and saved again
+    index = ",source,target,weight,trips\n0,x,y,1.5,3\n1,y,z,2.5,4\n"  # the default of to_csv()
+    twice = ",Unnamed: 0,source,target,weight,trips\n0,0,x,y,1.5,3\n1,1,y,z,2.5,4\n"  # after reading and saving again
     ids = ",id,source,target,weight,trips\n0,17,x,y,1.5,3\n1,3,y,z,2.5,4\n"
     for text in (plain, index, twice, ids):
         for separator in ",;\t":

@@ -1,4 +1,4 @@
-"""Vectors as text: names in front are never coordinates."""
+"""Vectors as text: leading names are never taken for coordinates."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_headers():
         ("1 2\n3\n", "line 2: expected 2 numbers"),
         ("", "no vectors"),
         ("a b\n", "'b'"),
-        ("id&a;", "got ''"),  # a name and nothing after it
+        ("id&a;", "got ''"),  # an empty field after a name
     ],
 )
 def test_what_is_not_sure_is_refused(text, says):

@@ -1,4 +1,4 @@
-"""Each word with which readers of graphs and vectors refuse a file, and writers a graph; and odd files that are whole."""
+"""The error messages of all readers and writers of graphs and vectors; and unusual files that are valid."""
 
 import base64
 import gzip
@@ -19,7 +19,7 @@ from graphattend.graph.formats import ogb
 from graphattend.storage_checks import Refused
 
 FAISS = base64.b64decode(json.loads(Path(__file__).with_name("binary_graphs.json").read_text())[".faiss"])
-COUNT = FAISS.index(b"IHNf") + 8  # where the number of vectors stands
+COUNT = FAISS.index(b"IHNf") + 8  # position of the number of vectors
 
 
 def npz(**arrays):
@@ -45,7 +45,7 @@ def test_graphs(suffix, data, says):
 
 
 class Pickled:
-    """An array that is given any state when it is unpickled."""
+    """Pickles as an array with any given state."""
 
     def __init__(self, *state):
         self.state = state
@@ -126,7 +126,7 @@ def test_a_column_of_edges_that_are_listed_twice():
         parse(data, "the file", suffix=".json", edge_features=["w"])
 
 
-# -- odd, and whole ----------------------------------------------------------------------------------------------------
+# -- unusual, and valid ------------------------------------------------------------------------------------------------
 
 
 def test_metis_with_empty_lines_below():

@@ -1,4 +1,4 @@
-"""Graphs written and read back: the same graph, or a refusal that says what the format cannot hold."""
+"""Writing and reading gives the same graph, or an error that names what the format cannot store."""
 
 import json
 
@@ -31,7 +31,7 @@ def plain_graphs():
     }
 
 
-#: What a format is not made for.
+#: Data that a format cannot store.
 REFUSES = {
     ("grid", None): (),
     ("digraph", None): (".adjlist", ".graph", ".metis"),
@@ -71,7 +71,7 @@ def test_an_undirected_graph_stays_undirected_in_whatever_order_its_edges_came(t
 def test_les_miserables_has_254_edges(tmp_path, suffix):
     nx = pytest.importorskip("networkx")
     if suffix in (".adjlist", ".mtx", ".graph", ".metis"):
-        return  # without weights or names; the formats above are
+        return  # this format stores no weights or names; the formats above do
     blanks = nx.relabel_nodes(nx.les_miserables_graph(), lambda n: n.replace(" ", "_"))
     graph = NeighborGraph.from_networkx(blanks)
     save(graph, tmp_path / f"g{suffix}")
@@ -147,7 +147,7 @@ def test_any_graph_comes_back_or_is_refused(tmp_path_factory, suffix, graph):
 
 
 def refused(graph, path):
-    """Write, or say why not."""
+    """Write the graph; return the error message or None."""
     try:
         graph.write(path)
     except ga.InvalidConfigError as error:
@@ -159,9 +159,9 @@ def test_undirected_edges_are_listed_once():
     both = NeighborGraph.from_edge_index([[0, 1, 2, 1], [1, 0, 1, 2]], 3)
     assert once(both).tolist() == [0, 2]
     assert once(NeighborGraph.from_edge_index([[0], [1]], 2)) is None
-    other = NeighborGraph([0, 2, 3, 4], [2, 1, 0, 0])  # reads back in the same order
+    other = NeighborGraph([0, 2, 3, 4], [2, 1, 0, 0])  # keeps its order
     assert once(other).tolist() == [0, 1]
-    falling = NeighborGraph([0, 1, 2, 4], [2, 2, 1, 0])  # does not
+    falling = NeighborGraph([0, 1, 2, 4], [2, 2, 1, 0])  # does not keep its order
     assert once(falling).tolist() == [0, 1]
     assert once(falling, ordered=True) is None
 

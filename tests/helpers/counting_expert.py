@@ -1,4 +1,4 @@
-"""An expert for mixtures that records which queries it is asked."""
+"""An expert for mixtures that records its calls."""
 
 import dataclasses
 from typing import ClassVar
@@ -7,13 +7,13 @@ import numpy as np
 
 from graphattend.mechanisms.scaled_dot_product import ScaledDotProductAttention
 
-#: Seed of the expert and number of queries, per call.
+#: Seed of the expert and number of queries of each call.
 CALLS: list[tuple[int, int]] = []
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Counting(ScaledDotProductAttention):
-    """Scaled dot-product attention that adds a line to CALLS."""
+    """Scaled dot-product attention that appends to CALLS."""
 
     key: ClassVar[str] = "counting"
 

@@ -1,4 +1,4 @@
-"""Graphs with everything that a mechanism may read of them."""
+"""Graphs with all data that mechanisms read."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ NODES = 60
 
 
 def made_graph(rng, edges=400, width=3):
-    """A random graph of 60 nodes, some of which attend to nobody, with edge features of a width."""
+    """Draw a graph of 60 nodes, some without neighbours, with edge features of this width."""
     pairs = rng.integers(0, NODES, (2, edges))
     pairs[1] %= NODES - 3
     return ga.NeighborGraph.from_edge_index(
@@ -23,7 +23,7 @@ def made_graph(rng, edges=400, width=3):
 
 
 def case(key, rng, dtype=np.float64):
-    """A mechanism, a graph with all that it reads, and nodes in its space."""
+    """Return a mechanism, a graph with all data it reads, and nodes in its space."""
     attn, inputs = mechanism_class(key).example(rng, NODES)
     features = getattr(inputs.get("metadata"), "edge_features", None)
     graph = made_graph(rng, width=3 if features is None else features.shape[-1])

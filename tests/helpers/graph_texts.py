@@ -1,4 +1,4 @@
-"""Graphs as programs write them, and how a test reads them."""
+"""Graph files as other programs write them, and helpers to read them."""
 
 from graphattend.graph.files import parse
 
@@ -10,7 +10,7 @@ def read(data, name, **options):
 
 
 def edges(told):
-    """Every edge by the names of its ends, with its weight."""
+    """Return every edge as the names of its ends and its weight."""
     graph = told.graph
     names = graph.names or tuple(map(str, range(graph.num_nodes)))
     weights = [None] * graph.num_edges if graph.edge_weights is None else graph.edge_weights.tolist()
@@ -18,12 +18,12 @@ def edges(told):
 
 
 def both(*listed):
-    """Undirected edges, as they are stored."""
+    """Return undirected edges in both directions, as they are stored."""
     return sorted({*listed, *((j, i, w) for i, j, w in listed)})
 
 
 def theirs(graph, weight="weight"):
-    """networkx's edges, as ours."""
+    """Return networkx's edges in our form."""
     weighted = any(weight in data for _, _, data in graph.edges(data=True))
     found = [(str(u), str(v), float(d.get(weight, 1)) if weighted else None) for u, v, d in graph.edges(data=True)]
     return sorted(found) if graph.is_directed() else sorted(found + [(v, u, w) for u, v, w in found if u != v])

@@ -1,19 +1,19 @@
-"""Numbers for the tests of the kernels, in the dtype under test, which the fixture `real` sets."""
+"""Numbers for the kernel tests, in the dtype under test, which the fixture `real` sets."""
 
 import numpy as np
 
 REAL: type[np.floating] = np.float32
-#: What the tolerances of float32 are multiplied by.
+#: Factor of float32's tolerances.
 PRECISION = 1.0
 
 
 def normal(rng, *shape):
-    """Normally distributed numbers."""
+    """Draw normally distributed numbers."""
     return rng.standard_normal(shape).astype(REAL)
 
 
 def close(actual, expected, tolerance=2e-6, floor=0.0):
-    """Within `tolerance` of the largest entry, or of `floor` (what rounding of cancelling terms is measured by)."""
+    """Compare within `tolerance` times the largest entry or `floor`, the scale of rounding in cancelling terms."""
     assert actual.dtype == REAL
     assert actual.shape == expected.shape
     infinite = np.isinf(expected)

@@ -1,4 +1,4 @@
-"""Our functions as nodes of PyTorch's graph."""
+"""Our functions as nodes of PyTorch's autograd graph."""
 
 import numpy as np
 import pytest

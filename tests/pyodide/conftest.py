@@ -1,4 +1,4 @@
-"""Runtimes for the tests inside Pyodide: a Node.js or Chromium with graphattend, pytest and the tests in it.
+"""Runtimes for the tests inside Pyodide: Node.js or Chromium with graphattend, pytest and the tests.
 
 Run by tools/test_suites.py; by hand, with DIST as `make dist-path` prints it:
     pytest -p pytest_pyodide --dist-dir DIST --rt node tests/pyodide
@@ -28,30 +28,30 @@ import distribution  # noqa: E402
 
 TESTS = ROOT / "tests"
 PACKAGES = ["graphattend", "pytest", "hypothesis", "networkx", "mpmath", "autograd"]
-TIMEOUT = 900  # seconds for one call
-BATCH = 8  # files of a folder for one call: pytest itself takes half a second to begin and to end
+TIMEOUT = 900  # seconds per call
+BATCH = 8  # files of a folder per call, because pytest takes half a second to start and to end
 
-#: Tests whose results come out of the backend in use; on others than the best one, only these run, and all of them with
-#: `make test-all` alone. The kernels' own tests go through every variant by themselves.
+#: Tests whose results depend on the backend. Backends other than the best one run only these, and all of them only with
+#: `make test-all`. The kernels' own tests iterate over all variants themselves.
 ARITHMETIC = ("tests/functional", "tests/mechanisms/test_conformance.py")
 if os.environ.get("GRAPHATTEND_ALL"):
     ARITHMETIC = ("tests/compression", "tests/functional", "tests/mechanisms")
 
-#: Marks a file whose every test needs an operating system.
+#: Marks a file in which every test needs an operating system.
 NOTHING_TO_RUN = "\npytestmark = pytest.mark.native"
 
-#: What ran inside, per runtime and backend, for the summary.
+#: Counts of the tests that ran inside, by runtime and backend, for the summary.
 totals: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
 
 
 def relaxed_simd_flag() -> list[str]:
-    """Node.js 20 hides relaxed SIMD behind a flag, which later versions no longer know."""
+    """Return Node.js 20's flag for relaxed SIMD, which later versions do not know."""
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     return ["--experimental-wasm-relaxed-simd"] if int(version.lstrip("v").split(".")[0]) < 22 else []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell pytest-pyodide, which has no options for it, which browser and which flags to use."""
+    """Set the browser and the flags of pytest-pyodide, which has no options for them."""
     settings = get_global_config()
     settings.set_flags("chrome", chromium.FLAGS)
     settings.set_flags("node", relaxed_simd_flag())
@@ -66,14 +66,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def mirrored_files(backend: str) -> list[str]:
-    """Test files of the mirror of src/ that run on a backend, as paths from the repository's root."""
+    """Return the test files that run on a backend, as paths relative to the repository's root."""
     found = [path for path in TESTS.rglob("test_*.py") if NOTHING_TO_RUN not in path.read_text("utf-8")]
     mirror = (path.relative_to(ROOT).as_posix() for path in found if path.parent.name not in {"pyodide", "browser"})
     return sorted(path for path in mirror if backend == "auto" or path.startswith(ARITHMETIC))
 
 
 def batches(backend: str) -> Iterator[Any]:
-    """The files in groups, each named by its folder and files."""
+    """Return the files in batches, each named by its folder and files."""
     for folder, paths in itertools.groupby(mirrored_files(backend), os.path.dirname):
         for batch in itertools.batched(paths, BATCH):
             names = "+".join(Path(path).stem.removeprefix("test_") for path in batch)
@@ -81,14 +81,14 @@ def batches(backend: str) -> Iterator[Any]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the tests of NumPy's WASM-SIMD wheel where `make numpy-simd` has not built it."""
+    """Ignore the tests of NumPy's WASM-SIMD wheel if `make numpy-simd` has not built it."""
     if collection_path.name == "test_numpy_simd.py":
         return distribution.built(Path(config.option.dist_dir)) is None
     return None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Files on every backend asked for, the rest on the best one the runtime has, ``auto``."""
+    """Run test files on every requested backend, other tests on the runtime's best backend, ``auto``."""
     if "backend" not in metafunc.fixturenames:
         return
     backends = os.environ.get("GRAPHATTEND_TEST_BACKENDS", "auto").split(",")
@@ -101,7 +101,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def tests_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a zip of the tests and their configuration."""
+    """Return the address of a zip file of the tests and their configuration."""
     folder = tmp_path_factory.mktemp("served")
     with zipfile.ZipFile(folder / "tests.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in [ROOT / "pyproject.toml", ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *TESTS.rglob("*")]:
@@ -113,7 +113,7 @@ def tests_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def backend(request: pytest.FixtureRequest) -> str:
-    """Arithmetic to run with, see `pytest_generate_tests`."""
+    """Return the backend to run with, see `pytest_generate_tests`."""
     return str(request.param)
 
 
@@ -126,11 +126,11 @@ def inside(
     tests_url: str,
     backend: str,
 ) -> Iterator[Any]:
-    """A runtime with everything loaded and the tests unpacked."""
+    """Start a runtime, load all packages and unpack the tests."""
     with selenium_common(request, runtime, web_server_main, browsers=playwright_browsers) as machine:
         machine.set_script_timeout(TIMEOUT)
         if runtime == "node":
-            machine.p.timeout = TIMEOUT  # the driver waits this long, not the script's timeout, for a result
+            machine.p.timeout = TIMEOUT  # the driver waits this long for a result, not for the script's timeout
         if backend != "auto":
             machine.run(f"import os; os.environ['GRAPHATTEND_BACKEND'] = {backend!r}")
         machine.load_package(PACKAGES)
@@ -150,13 +150,13 @@ def inside(
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Count the tests that are not themselves counts of tests inside."""
+    """Count the tests that do not run tests inside."""
     if "test_mirror" not in report.nodeid and (report.when == "call" or not report.passed):
         totals["distribution"][report.outcome] += 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests ran inside the runtimes."""
+    """Report how many tests ran inside the runtimes."""
     for name, counts in totals.items():
         numbers = ", ".join(f"{counts[kind]} {kind}" for kind in ("passed", "failed", "skipped"))
         terminalreporter.write_line(f"Inside Pyodide, {name}: {numbers}")

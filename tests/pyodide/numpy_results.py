@@ -1,4 +1,4 @@
-"""Runs inside Pyodide: results of plain NumPy that a build with SIMD instructions may change, as plain lists."""
+"""Runs inside Pyodide: plain NumPy results that a build with SIMD instructions may change, as lists."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def bits(x: Any) -> list[int]:
-    """Bit patterns, NaN as one of them."""
+    """Return bit patterns, with one pattern for all NaN."""
     x = np.ascontiguousarray(x)
     x = np.where(np.isnan(x), x.dtype.type(np.nan), x) if x.dtype.kind == "f" else x
     unsigned: list[int] = x.reshape(-1).view(f"u{x.dtype.itemsize}").tolist()
@@ -14,7 +14,7 @@ def bits(x: Any) -> list[int]:
 
 
 def numbers(dtype: Any, size: int = 1003) -> np.ndarray:
-    """Random numbers with special ones among them."""
+    """Draw random numbers with special values among them."""
     rng = np.random.default_rng(7)
     x = rng.standard_normal(size).astype(dtype) * 10
     x[:9] = [0, -0.0, np.inf, -np.inf, np.nan, np.finfo(dtype).tiny / 4, np.finfo(dtype).max, -100, 88.8]
@@ -22,7 +22,7 @@ def numbers(dtype: Any, size: int = 1003) -> np.ndarray:
 
 
 def exact() -> dict[str, list[int]]:
-    """What every build gives bit for bit."""
+    """Compute results that every build gives bit for bit."""
     found: dict[str, list[int]] = {}
     with np.errstate(all="ignore"):
         for dtype in (np.float32, np.float64):
@@ -37,7 +37,7 @@ def exact() -> dict[str, list[int]]:
             found[f"sum of every third {name}"] = bits(finite[::3].sum())
             found[f"cumsum {name}"] = bits(finite.cumsum())
             for n in (300, x.size):
-                found[f"sort {name} {n}"] = bits(np.sort(x[:n]) + 0)  # 0 and -0 are equal: their order is free
+                found[f"sort {name} {n}"] = bits(np.sort(x[:n]) + 0)  # 0 and -0 are equal, in any order
                 found[f"argsort {name} {n}"] = bits(x[np.argsort(x[:n])] + 0)
             found[f"argmax {name}"] = bits(finite.argmax())
             found[f"x[index] {name}"] = bits(x[np.argsort(finite, kind="stable")])
@@ -52,7 +52,7 @@ def exact() -> dict[str, list[int]]:
 
 
 def functions() -> dict[str, list[list[float]]]:
-    """float32 functions, in float64, with the value in full precision and the distance of two float32 there."""
+    """Return results of float32 functions in float64, with exact values and the spacing of float32 there."""
     found: dict[str, list[list[float]]] = {}
     x = numbers(np.float32)
     with np.errstate(all="ignore"):
@@ -73,7 +73,7 @@ def functions() -> dict[str, list[list[float]]]:
 
 
 def products() -> dict[str, float]:
-    """Largest error of products, in units of the rounding that the sums allow."""
+    """Return the largest error of matrix products, in units of the rounding error that the sums allow."""
     rng = np.random.default_rng(3)
     found = {}
     for letter in "fdFD":
@@ -97,7 +97,7 @@ def products() -> dict[str, float]:
 
 
 def of_graphattend() -> dict[str, Any]:
-    """Kernels and NumPy's formulations on this build: largest difference of a mechanism's results, and the facts."""
+    """Compare kernels and NumPy's formulations on this build: largest difference of a mechanism's results, and facts."""
     import graphattend as ga
     from graphattend.simd import accelerate_numpy
 

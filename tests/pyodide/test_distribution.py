@@ -1,4 +1,4 @@
-"""The local distribution, used the ways people use Pyodide. In this order: one runtime serves all."""
+"""The local distribution, used as people use Pyodide. The order matters, because the tests share one runtime."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def test_importing_brings_little_beside_numpy(selenium_module_scope: Any) -> Non
         sorted({name.partition(".")[0] for name in set(sys.modules) - before})
         """
     )
-    # The standard library's part is small modules; what must not come is anything slow or optional.
+    # Small modules of the standard library are fine; slow or optional ones must not be imported.
     assert "graphattend" in brought
     assert len(brought) <= 8, brought
     assert not {"scipy", "networkx", "joblib", "autograd", "asyncio", "multiprocessing", "inspect"} & set(brought), (

@@ -1,4 +1,4 @@
-"""NumPy's WASM-SIMD wheel inside Pyodide beside the official one. Needs the wheel that `make numpy-simd` builds."""
+"""NumPy's WASM-SIMD wheel inside Pyodide compared with the official one. `make numpy-simd` builds the wheel."""
 
 import json
 import types
@@ -16,13 +16,13 @@ HERE = Path(__file__).resolve().parent
 
 @pytest.fixture(scope="module")
 def official(request: pytest.FixtureRequest) -> Path:
-    """The distribution with Pyodide's own NumPy."""
+    """Return the distribution with Pyodide's own NumPy."""
     return Path(request.config.option.dist_dir)
 
 
 @pytest.fixture(scope="module")
 def wheel(official: Path) -> Path:
-    """The wheel; where it was not built, conftest.py leaves this file out."""
+    """Return the wheel; conftest.py ignores this file if it was not built."""
     found = built(official)
     assert found is not None
     return found
@@ -37,7 +37,7 @@ def machines(
     tmp_path_factory: pytest.TempPathFactory,
     playwright_browsers: Any,
 ) -> Iterator[tuple[Any, Any]]:
-    """Two runtimes, with the official NumPy and with the other."""
+    """Start two runtimes, with the official NumPy and with the WASM-SIMD build."""
     simd = with_numpy(official, wheel, tmp_path_factory.mktemp("simd") / "distribution")
     started = []
     for distribution in (official, simd):
@@ -59,7 +59,7 @@ def machines(
 
 
 def ask(machine: Any, function: str) -> Any:
-    """What a function of numpy_results.py gives."""
+    """Call a function of numpy_results.py and return its result."""
     return json.loads(machine.run(f"import json, numpy_results; json.dumps(numpy_results.{function}())"))
 
 
@@ -93,5 +93,5 @@ def test_graphattend_on_it(machines: tuple[Any, Any]) -> None:
     assert official["backend"] == simd["backend"]
     assert max(official["difference"], simd["difference"]) < 1e-5
     assert {"matmul:float32", "add:float32", "exp:float32"} <= set(official["replaced"])
-    # Only what its own loops leave to scalar code.
+    # Only the loops that the build leaves to scalar code.
     assert set(simd["replaced"]) <= {"exp:float64"}

@@ -1,4 +1,4 @@
-"""Writes golden_optimizers.json: 20 steps of PyTorch's optimizers, in float64, on a fixed problem.
+"""Write golden_optimizers.json: 20 steps of PyTorch's optimizers, in float64, on a fixed problem.
 
 Run with any Python that has torch (the file in the repository comes from torch 2.13.0):
 ``python tests/training/make_golden_optimizers.py``
@@ -27,13 +27,13 @@ START = [1.5, -2.0, 0.25, 3.0]
 
 
 def gradient(torch, x, step):
-    """Of a bent valley whose slope wobbles with the step; the test states it again in NumPy."""
+    """Return the gradient of a curved valley whose slope varies with the step; the test repeats it in NumPy."""
     scale = torch.tensor([1.0, 10.0, 0.1, 3.0], dtype=torch.float64)
     return scale * x + torch.sin(3 * x.flip(0)) + torch.cos(torch.tensor(step * 1.0, dtype=torch.float64))
 
 
 def trajectory(torch, name, options):
-    """20 points after 20 steps."""
+    """Return the points after each of 20 steps."""
     x = torch.tensor(START, dtype=torch.float64, requires_grad=True)
     optimizer = getattr(torch.optim, name)([x], **options)
     points = []
@@ -46,7 +46,7 @@ def trajectory(torch, name, options):
 
 def main():
     """Write the file next to this script."""
-    torch = importlib.import_module("torch")  # here, so that test collection does not need it
+    torch = importlib.import_module("torch")  # imported here, so that test collection does not need it
     cases = [{"name": n, "options": o, "points": trajectory(torch, n, o)} for n, o in CASES]
     out = {"torch": torch.__version__.split("+")[0], "start": START, "cases": cases}
     pathlib.Path(__file__).with_name("golden_optimizers.json").write_text(json.dumps(out, indent=0) + "\n")

@@ -1,4 +1,4 @@
-"""What mini-batches hold."""
+"""Contents of mini-batches."""
 
 from types import SimpleNamespace
 
@@ -64,7 +64,7 @@ def test_neighbourhoods_are_the_graphs_rows():
         pair = tuple(part.neighbors[:2].tolist())
         assert len(part.neighbors) == 3
         seen.add(pair)
-    # Row 2 is [3, 0, 1, 2, 3]: any two in its order.
+    # Row 2 is [3, 0, 1, 2, 3]; the sample is any two of it, in its order.
     row = [3, 0, 1, 2, 3]
     assert seen <= {(row[i], row[j]) for i in range(5) for j in range(i + 1, 5)}
     assert len(seen) > 5
@@ -76,7 +76,7 @@ def test_numbers_indices_and_tuples_become_data():
     assert isinstance(as_data((np.ones((3, 2)), ["a", "b", "c"])), Rows)
     own = SimpleNamespace(batch=lambda i, rng: i, __len__=lambda self: 3)
     with pytest.raises(ga.AttentionError):
-        as_data(own)  # len() does not see it
+        as_data(own)  # len() does not call it
 
 
 @pytest.mark.parametrize(

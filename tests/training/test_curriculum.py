@@ -1,4 +1,4 @@
-"""Curricula at the borders of their stages."""
+"""Curricula at the boundaries of their stages."""
 
 import numpy as np
 import pytest

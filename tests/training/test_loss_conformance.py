@@ -1,4 +1,4 @@
-"""Laws that every exported loss keeps; losses are discovered, so a new one without a case here fails."""
+"""Laws that every exported loss satisfies; losses are discovered, so a new loss without a case here fails."""
 
 import inspect
 
@@ -17,7 +17,7 @@ def normal(*shape):
     return RNG.normal(size=shape)
 
 
-# name -> list of (arrays, options); every batched form appears.
+# name -> list of (arrays, options), with every batched form.
 CASES = {
     "info_nce": [
         ((normal(5), normal(2, 5), normal(7, 5)), {}),
@@ -106,7 +106,7 @@ def test_gradient_by_finite_differences(name, arrays, options, reduction):
                 moved = [float(m) if np.ndim(m) == 0 and is_real(m) else m for m in moved]
                 return np.sum(g * loss(*moved, reduction=reduction, **options))
 
-            # Fourth order, so that the check itself is exact to about 1e-10.
+            # Fourth-order differences make the check exact to about 1e-10.
             numeric = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)
             exact = np.sum(gradients[i] * direction)
             assert numeric == pytest.approx(exact, rel=1e-6, abs=1e-8)
@@ -145,7 +145,7 @@ def test_bad_data_is_a_typed_error(name, bad):
     loss = getattr(training, name)
     for i in range(len(arrays)):
         if bad is None and name.startswith("laplacian") and i == 2:
-            continue  # no weights
+            continue  # takes no weights
         with pytest.raises(AttentionError):
             loss(*arrays[:i], bad, *arrays[i + 1 :], **options)
 

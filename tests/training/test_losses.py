@@ -1,4 +1,4 @@
-"""Losses against independent statements of their formulas, and at the edges of the number range."""
+"""Losses against independent implementations of their formulas, and at the limits of the number range."""
 
 import math
 
@@ -25,7 +25,7 @@ RNG = np.random.default_rng(3)
 
 
 def plain_info_nce(anchor, positives, negatives, temperature, normalize=True):
-    """The formula of one anchor, number by number, in exact sums."""
+    """Compute the loss of one anchor in plain floats with exact sums."""
 
     def similarity(x, y):
         dot = math.fsum(a * b for a, b in zip(x, y, strict=True))
@@ -76,7 +76,7 @@ def test_info_nce_at_a_temperature_of_a_thousandth(dtype):
     opposite = info_nce(a, -a[None], a[None], temperature=1e-3)  # worst case: log(1 + e^2000)
     assert opposite == pytest.approx(2000, rel=1e-6)
     value, pullback = ga.vjp(info_nce, a, a[None], -a[None], temperature=1e-3)
-    assert value == 0  # e^-2000 is below every float
+    assert value == 0  # e^-2000 is below the smallest float
     assert all(np.isfinite(g).all() for g in pullback(1.0))
 
 

@@ -1,4 +1,4 @@
-"""Hard negatives against brute force, and what they must never return."""
+"""Hard negatives against brute force, and nodes that they must never return."""
 
 import numpy as np
 import pytest
@@ -61,9 +61,9 @@ def test_degree_with_rng_draws_in_proportion():
         sample_hard_negatives([0.0], x, [], 1, strategy="degree", degrees=degrees, rng=rng)[0] for _ in range(4000)
     ]
     share = np.bincount(draws, minlength=4) / 4000
-    # Four standard deviations of a binomial share.
+    # four standard deviations of a binomial share
     np.testing.assert_allclose(share, [0.1, 0.3, 0.0, 0.6], atol=4 * np.sqrt(0.25 / 4000))
-    # Nodes of degree 0 are taken when nothing else is left.
+    # Nodes of degree 0 are used if no others are left.
     assert sorted(sample_hard_negatives([0.0], x, [], 4, strategy="degree", degrees=degrees, rng=1)) == [0, 1, 2, 3]
 
 

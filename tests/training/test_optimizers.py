@@ -1,4 +1,4 @@
-"""Optimizers against PyTorch's recorded trajectories and against their formulas stated again, number by number."""
+"""Optimizers against PyTorch's recorded trajectories and against scalar implementations of their formulas."""
 
 import json
 import math
@@ -36,7 +36,7 @@ def test_twenty_steps_of_pytorch(case):
 
 
 def scalar_steps(name, x, options, steps=20):
-    """One coordinate, f'(x) = 2x + cos(step), in plain floats as the papers and PyTorch's documentation state it."""
+    """Optimize one coordinate, f'(x) = 2x + cos(step), in plain floats by the formulas of papers and PyTorch's docs."""
     o = {"weight_decay": 0.01 if name == "AdamW" else 0.0, "betas": (0.9, 0.999), "eps": 1e-8, "alpha": 0.99} | options
     m = v = top = buffer = mean = 0.0
     out = []
@@ -114,7 +114,7 @@ def test_a_parameter_without_gradient_stays_as_it_is(cls):
     params, state = optimizer.update(params, {"a": np.ones(2), "b": None}, state)
     assert (params["b"] == 1).all()
     assert state["count/b"] == 0
-    # Its first step is then a first step, not a second.
+    # Its next step is then its first, not its second.
     late, _ = optimizer.update(params, {"b": np.ones(2)}, state)
     np.testing.assert_allclose(late["b"], params["a"], rtol=1e-15)
 

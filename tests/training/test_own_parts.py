@@ -1,4 +1,4 @@
-"""Optimizers, data and schedules of the user's own, and checkpoints that contradict themselves."""
+"""User-defined optimizers, data and schedules, and inconsistent checkpoints."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from graphattend.training._optimizer import Optimizer
 
 @dataclasses.dataclass(frozen=True)
 class Signs(Optimizer):
-    """Steps of one length: no averages are kept."""
+    """Optimizer with steps of constant length and no state."""
 
     def _step(self, name, param, grad, state, count, lr):
         return param - lr * np.sign(grad), {}

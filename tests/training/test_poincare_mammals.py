@@ -1,4 +1,4 @@
-"""The mammals benchmark on a made-up WordNet: the reader, the measures, the picture, the pattern."""
+"""The mammals benchmark on an artificial WordNet: reader, measures, picture and training."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -9,7 +9,7 @@ import pytest
 import graphattend as ga
 from benchmarks import poincare_mammals as bench
 
-# A binary tree of "mammals" of depth 5, below "animal"; node n has parent n // 2.
+# A binary tree of depth 5 of "mammals" below "animal"; node n has parent n // 2.
 TREE = {n: n // 2 for n in range(2, 64)}
 
 pytestmark = pytest.mark.native  # reads the repository's own scripts
@@ -56,7 +56,7 @@ def test_reader_takes_the_closure_below_the_root(wordnet):
 
 
 def test_measures_by_hand():
-    # Node 0 has hypernyms 1 and 3; by distance from it: 1, 2, 3, 4. Ranks among the others {2, 4}: 1 and 2.
+    # Node 0 has hypernyms 1 and 3. In order of distance: 1, 2, 3, 4. Their ranks among the others {2, 4}: 1 and 2.
     x = np.array([[0.0], [0.1], [0.2], [0.3], [0.4]])
     rank, precision = bench.evaluate(x, np.array([[0, 0], [1, 3]]), "euclidean")
     assert rank == pytest.approx(1.5)

@@ -1,4 +1,4 @@
-"""Losses and optimizers with numbers whose squares float32 cannot hold."""
+"""Losses and optimizers with numbers whose squares overflow float32."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ T = ga.training
 
 @pytest.fixture(autouse=True, params=["flags", "no flags"])
 def flags(request, monkeypatch):
-    """With NumPy's floating-point flags (if it has them) and, as in WebAssembly, without."""
+    """Run with NumPy's floating-point flags (if it has them) and, as in WebAssembly, without."""
     if request.param == "no flags":
         monkeypatch.setattr(_float64_fallback, "FLAGS", False)
 

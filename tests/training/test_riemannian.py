@@ -1,4 +1,4 @@
-"""Riemannian optimizers against the papers' steps with textbook formulas, stated again for one point at a time."""
+"""Riemannian optimizers against the papers' steps, implemented with textbook formulas for one point at a time."""
 
 import math
 
@@ -49,7 +49,7 @@ class PlainBall:
         return self.add(x, math.tanh(self.factor(x) * length / 2) * v / length)
 
     def carry(self, x, y, u):
-        size = 4 * math.sqrt(u @ u)  # gyrations are linear, but defined for points of the ball
+        size = 4 * math.sqrt(u @ u)  # gyrations are linear, but defined only for points of the ball
         turned = self.add(-self.add(y, -x), self.add(y, self.add(-x, u / size))) * size
         return self.factor(x) / self.factor(y) * turned
 
@@ -224,7 +224,7 @@ def test_points_without_gradient_stay_bit_for_bit():
         assert np.array_equal(new["x"] == x, np.arange(4)[:, None] != np.full((4, 3), 2))
 
 
-# The hyperboloid is unbounded: steps as long as in the ball would leave float32's range after a few.
+# The hyperboloid is unbounded: a few steps as long as in the ball would leave float32's range.
 @pytest.mark.parametrize(("manifold", "lr"), [(Poincare(), 10.0), (Sphere(), 10.0), (Lorentz(), 0.01)])
 @pytest.mark.parametrize("make", [RiemannianSGD, RiemannianAdam])
 def test_float32_stays_float32_on_the_manifold(manifold, lr, make):

@@ -1,4 +1,4 @@
-"""Learning-rate schedules at the steps where they turn."""
+"""Learning-rate schedules at the steps where they change."""
 
 import math
 

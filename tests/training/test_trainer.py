@@ -1,4 +1,4 @@
-"""The training loop: what it computes, and that interruptions, resumes and cancellations change no bit of it."""
+"""The training loop: its results, which interruptions, resumption and cancellation do not change by a bit."""
 
 import threading
 
@@ -27,7 +27,7 @@ START = {"w": np.zeros(3), "b/0": np.array(0.5)}
 
 
 def regression(params, index, rng):
-    """Squared error of a line with noise on the inputs drawn from the step's generator."""
+    """Return the squared error of a line, with noise on the inputs from the step's generator."""
     x = X[index] + 0.01 * rng.normal(size=(len(index), 3))
     error = x @ params["w"] + params["b/0"] - Y[index]
     return np.mean(error**2), {"w": 2 * x.T @ error / len(index), "b/0": 2 * np.mean(error)}
