@@ -1,4 +1,4 @@
-"""The comparison of mechanisms: weights against formulas written again here, and what is refused."""
+"""The comparison of mechanisms: weights against independent formulas, and errors."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ def random_graph(rng: np.random.Generator, nodes: int = 12, edges: int = 40) -> 
 
 
 def rows(graph: ga.NeighborGraph) -> list[tuple[int, np.ndarray, slice]]:
-    """Node, its neighbours and where its edges stand."""
+    """Yield each node with its neighbours and the slice of its edges."""
     ends = graph.indptr
     return [(i, graph.indices[ends[i] : ends[i + 1]], slice(ends[i], ends[i + 1])) for i in range(graph.num_nodes)]
 

@@ -1,4 +1,4 @@
-"""The hierarchy, the attributes and the codes of the errors; they survive a copy."""
+"""Hierarchy, attributes and codes of the errors, which survive a copy."""
 
 import copy
 

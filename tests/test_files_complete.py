@@ -1,4 +1,4 @@
-"""Every file we write holds exactly what it should: with an array less, one more or another in its place it is refused."""
+"""Readers reject our files if an array is missing, added or replaced."""
 
 import inspect
 import json
@@ -52,7 +52,7 @@ def _graph():
 
 
 def _cases():
-    """Name -> (write to a path, read from a path, kind, whether all arrays are required)."""
+    """Return name -> (write to a path, read from a path, kind, whether all arrays are required)."""
     for key in ga.list_mechanisms():
         attn, _ = mechanism_class(key).example(np.random.default_rng(0), 4)
         if attn.parameters():
@@ -83,7 +83,7 @@ def test_all_are_here():
 
 
 def _raw(path, config, arrays):
-    """The file as another program would write it: whatever the config says about it stays."""
+    """Write the file as another program would, with its config unchanged."""
     pack = storage_npz.pack if path.suffix == ".npz" else storage_safetensors.pack
     path.write_bytes(pack(arrays, json.dumps(config).encode()))
 
@@ -107,7 +107,7 @@ def _refused(read, path):
 @pytest.mark.parametrize(("write", "read", "kind", "all_required"), CASES)
 def test_each_entry_is_required(tmp_path, write, read, kind, all_required, suffix):
     if kind == "neighbor_graph" and suffix != "npz":
-        return  # graphs have one archive format
+        return  # graphs have only one archive format
     path = tmp_path / f"file.{suffix}"
     write(path)
     config, arrays = _whole_config(path)
@@ -121,7 +121,7 @@ def test_each_entry_is_required(tmp_path, write, read, kind, all_required, suffi
             consistent = {k: v for k, v in config.items() if k != "arrays"}
             storage.write_archive(path, fewer, consistent)
             _refused(read, path)
-            _raw(path, consistent, fewer)  # as files were before they listed their arrays
+            _raw(path, consistent, fewer)  # the form of old files, which did not list their arrays
             _refused(read, path)
 
 

@@ -1,4 +1,4 @@
-"""The package as a whole: what importing it costs and gives."""
+"""The package as a whole: the cost of its import, and its names."""
 
 import re
 import sys

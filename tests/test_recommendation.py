@@ -1,4 +1,4 @@
-"""Which mechanism is recommended for which kind of graph."""
+"""The recommended mechanism for each kind of graph."""
 
 import functools
 import json
@@ -15,7 +15,7 @@ def both_ways(edges, size, **fields):
 
 
 def tree(size):
-    """Every node below the middle one of all before it by half: a binary tree."""
+    """Return a binary tree, in which node i has parent (i - 1) // 2."""
     return both_ways([((i - 1) // 2, i) for i in range(1, size)], size)
 
 
@@ -33,7 +33,7 @@ def ring(size, reach=1, **fields):
 def huge(size):
     rng = np.random.default_rng(0)
     edges = rng.integers(0, size, (3 * size, 2))
-    edges[: size // 50, 0] = 7  # a hub
+    edges[: size // 50, 0] = 7  # makes node 7 a hub
     return both_ways(edges, size)
 
 

@@ -1,4 +1,4 @@
-"""The commands on real files: what they print, where, and how they exit."""
+"""The commands on real files: output, streams and exit status."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ EDGES = "a b\nb c\nc a\nc d\nd c\n"
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command: exit status, standard output, standard error."""
+    """Return a function that runs a command and returns exit status, standard output and standard error."""
 
     def run(*words: object) -> tuple[int, str, str]:
         status = main([str(word) for word in words])
@@ -38,7 +38,7 @@ def graph(tmp_path: Path) -> Path:
 
 
 def refused(result: tuple[int, str, str], *words: str) -> None:
-    """Exit 2 and one line on stderr that names what is wrong."""
+    """Check for status 2 and one line on stderr that names the fault."""
     status, out, err = result
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
@@ -440,7 +440,7 @@ def test_benchmark_over_a_graph(run: Run, tmp_path: Path, graph: Path) -> None:
     assert re.fullmatch(r"\d+ nodes, \d+ edges, (un)?directed", first)
     assert header.split()[0] == "mechanism"
     assert "flash" in found
-    assert "hnsw_aware" not in found  # the graph has no layers
+    assert "hnsw_aware" not in found  # the graph has no HNSW layers
     refused(run(*words, "--mechanism", "hnsw_aware"), "layers")
     refused(run(*words, "--embeddings", tmp_path / "none.npy"), "none.npy")
     refused(run("benchmark", "--embeddings", graph), "--embeddings")

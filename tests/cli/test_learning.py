@@ -1,4 +1,4 @@
-"""The commands that train, embed and compress, on files as people have them."""
+"""The commands that train, embed and compress, on realistic files."""
 
 import csv
 import json

@@ -47,26 +47,26 @@ def test_installed_program_is_the_same() -> None:
 
 
 def test_ctrl_c() -> None:
-    # Imports first: Python itself ends on a Ctrl-C that has passed through an `exec`, as in the making of a dataclass.
+    # Import first: Python exits on a Ctrl-C during an `exec`, which creates dataclasses.
     code = "from graphattend.cli import benchmark, main; print('ready', flush=True); raise SystemExit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "benchmark", "--mechanism", "flash", "--seconds", "60"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background jobs ignore Ctrl-C, and children inherit that.
+        # Background jobs of a shell ignore Ctrl-C, and children inherit this.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    time.sleep(2)  # until it measures
+    time.sleep(2)  # wait until it measures
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "graphattend: interrupted\n")
 
 
 def on_terminal(*words: object, stream: str, **options: Any) -> tuple[str, bytes]:
-    """What a command writes to a pipe, and what it shows on a terminal that is its `stream`."""
+    """Run a command with a terminal as its `stream`; return the outputs on the pipe and on the terminal."""
     ours, theirs = pty.openpty()
     command = [*COMMAND, *map(str, words)]
     process = subprocess.Popen(command, **{"stdout": subprocess.PIPE, stream: theirs}, text=True, **options)
@@ -92,7 +92,7 @@ def test_progress_on_a_terminal_is_taken_away(graph: Path) -> None:
 def test_table_on_a_terminal(tmp_path: Path, rich: bool) -> None:
     if rich:
         pytest.importorskip("rich")
-    else:  # a package of that name that cannot be imported comes first on the path
+    else:  # hide the package by one that cannot be imported
         (tmp_path / "rich.py").write_text("raise ImportError")
     paths = [str(tmp_path), *sys.path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "80", "TERM": "xterm"}

@@ -1,4 +1,4 @@
-"""The commands on a terminal: how far they are, what they wrote, tables that fit; an interrupt; labels that do not fit."""
+"""The commands on a terminal: progress, written files, fitting tables, interrupts, labels that do not fit."""
 
 import io
 import re
@@ -22,7 +22,7 @@ def graph(tmp_path):
 
 @pytest.fixture
 def terminal(monkeypatch, capsys):
-    """Standard output and error are a terminal; what was printed there."""
+    """Make standard output and error terminals, and return what was printed."""
     monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: True)
     return capsys.readouterr
 

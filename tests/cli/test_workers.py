@@ -1,4 +1,4 @@
-"""The commands on graphs in parts, and where their work runs."""
+"""The commands on partitioned graphs, and the options for workers."""
 
 import json
 
@@ -11,7 +11,7 @@ from graphattend.cli import main
 
 @pytest.fixture
 def run(capsys):
-    """Run a command: exit status, standard output, standard error."""
+    """Return a function that runs a command and returns exit status, standard output and standard error."""
 
     def run(*words):
         status = main([str(word) for word in words])
@@ -22,7 +22,7 @@ def run(capsys):
 
 @pytest.fixture
 def place(rng, tmp_path):
-    """An edge list, features, and a folder for what comes of them."""
+    """Return an edge list, features, and a folder for the outputs."""
     pairs = rng.integers(0, 40, (2, 300))
     (tmp_path / "g.txt").write_text("".join(f"{a} {b}\n" for a, b in pairs.T))
     graph = ga.NeighborGraph.read(tmp_path / "g.txt")

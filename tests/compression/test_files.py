@@ -1,4 +1,4 @@
-"""Every codec, found from the registry: round trips through files, and files whose parts do not fit each other."""
+"""Every registered codec: round trips through files, and files with inconsistent parts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_decode_gives_back_shape_and_dtype(c):
 
 
 def tampered(c, tmp_path, arrays=None, drop=(), **config):
-    """A file with a valid checksum and other content."""
+    """Write a file with a valid checksum and changed content."""
     merged = {k: v for k, v in {**c.arrays, **(arrays or {})}.items() if k not in drop}
     path = tmp_path / "c.npz"
     storage.write_archive(path, merged, {**c._config(), **config})
@@ -86,7 +86,7 @@ def test_tampered_files(tmp_path, c):
     refused(tampered(c, tmp_path, shape=None))
     refused(tampered(c, tmp_path, shape=[]))
     refused(tampered(c, tmp_path, shape=[*c.shape, 2]))
-    if "row" not in c.arrays:  # entries by row and column fit a larger shape, too
+    if "row" not in c.arrays:  # entries with row and column also fit a larger shape
         refused(tampered(c, tmp_path, shape=[c.shape[0] + 2, *c.shape[1:]]))
     refused(tampered(c, tmp_path, shape=[-n for n in c.shape]))
     refused(tampered(c, tmp_path, shape=[0, *c.shape[1:]]))

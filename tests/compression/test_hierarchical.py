@@ -1,4 +1,4 @@
-"""Codecs by layer: each row as its own codec would have it."""
+"""Codecs by layer: each row is decoded as by its own codec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Truncated SVD and Tucker against NumPy's SVD, known ranks and the bounds of the papers."""
+"""Truncated SVD and Tucker against NumPy's SVD, known ranks and published bounds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_it_is_the_best_of_its_rank(rank):
 
 @pytest.mark.parametrize(("energy", "rank"), [(0.5, 1), (0.75, 1), (0.76, 2), (0.94, 3), (1.0, 8), (1e-9, 1)])
 def test_energy_keeps_the_fewest_values(energy, rank):
-    # shares of the squares 1, 1/4, 1/16, ...: 0.75, 0.9375, 0.984, ...
+    # cumulative shares of the squares 1, 1/4, 1/16, ...: 0.75, 0.9375, 0.984, ...
     c = LowRank(energy=energy).encode(matrix())
     assert c.arrays["left"].shape == (12, rank)
 

@@ -1,4 +1,4 @@
-"""Quantizer against formulas restated here, and the law that the real error never exceeds the bound."""
+"""Quantizer against independent formulas, and the law that the error never exceeds the bound."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def real_error(c: Compressed, x: np.ndarray) -> float:
 
 
 def restated(x: np.ndarray, bits: int, symmetric: bool):
-    """One scale for all of `x`, with Python's own arithmetic and rounding (half to even)."""
+    """Quantize `x` with one scale, using Python's arithmetic and rounding (half to even)."""
     values = [float(v) for v in x.reshape(-1)]
     top = 2 ** (bits - 1) - 1
     if symmetric:
@@ -178,7 +178,7 @@ def test_bound_in_every_range_of_float32(codec, magnitude):
     c = codec.encode(x)
     assert real_error(c, x) <= c.error_bound
     if magnitude > 1e-30:
-        assert c.error_bound <= 0.5001 * float(c.scale.max())  # and it says no more than it must
+        assert c.error_bound <= 0.5001 * float(c.scale.max())  # the bound is as small as possible
 
 
 @pytest.mark.parametrize("format", ["npz", "safetensors"])

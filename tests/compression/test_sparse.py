@@ -19,7 +19,7 @@ from graphattend.errors import (
 
 
 def kept(x: np.ndarray, top_k, threshold) -> np.ndarray:
-    """What is to be kept, row by row, with Python's stable sort."""
+    """Return the entries to keep, row by row, with Python's stable sort."""
     out = np.zeros_like(x)
     for row, target in zip(x.reshape(-1, x.shape[-1]), out.reshape(-1, x.shape[-1]), strict=True):
         order = sorted(range(row.size), key=lambda j: -abs(row[j]))[: top_k or row.size]
@@ -104,7 +104,7 @@ def test_scipy_in_and_out(kind, format):
 
 @pytest.mark.parametrize("top_k", [1, 3, 1000])
 def test_one_long_row_among_empty_ones(top_k):
-    """Rows of very unequal length take another way."""
+    """Rows of very unequal length take another path."""
     rng = np.random.default_rng(0)
     x = np.zeros((500, 300))
     x[7] = rng.integers(-5, 6, 300)
@@ -187,7 +187,7 @@ def test_bad_data():
 def test_nothing_kept_takes_some_space(tmp_path, format, dtype):
     x = np.full((8, 12), 0.5, dtype)
     packed = SparseStorage(threshold=1.0, format=format).encode(x)
-    # The offsets of nine rows, or that there is nothing.
+    # Nine row offsets, or one byte that marks an empty array.
     assert packed.nbytes == (9 if format == "csr" else 1)
     assert packed.ratio == x.nbytes / packed.nbytes
     np.testing.assert_array_equal(packed.decode(), np.zeros((8, 12)))

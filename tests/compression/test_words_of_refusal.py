@@ -1,4 +1,4 @@
-"""Refusals that depend on what is beside the codecs: a decomposition that fails, SciPy missing, SciPy's arrays of many axes."""
+"""Errors with causes outside the codecs: a failing decomposition, missing SciPy, SciPy's arrays of many axes."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The Poincaré ball in 60-digit arithmetic, by the textbook formulas; tests get it as the fixture `exact`."""
+"""The Poincaré ball in 60-digit arithmetic by textbook formulas, available as the fixture `exact`."""
 
 import sys
 
@@ -15,7 +15,7 @@ else:
 
 @pytest.fixture(scope="session")
 def exact():
-    """Oracles and checks: the functions of the module itself."""
+    """Return this module, whose functions are oracles and checks."""
     pytest.importorskip("mpmath")
     return sys.modules[__name__]
 
@@ -80,7 +80,7 @@ def gyr(u, v, w, c):
 
 
 def transport(x, y, v, c):
-    # The gyration is linear: a short vector stays in the ball.
+    # The gyration is linear, so a short vector can stand for v and stays in the ball.
     small = mp.mpf(10) ** -3 / (1 + norm(v)) / mp.sqrt(c)
     turned = gyr(y, neg(x), scale(small, v), c)
     return scale(lam(x, c) / lam(y, c) / small, turned)
@@ -96,16 +96,16 @@ def midpoint(points, weights, c):
 
 
 def error(ours, exact, scale_by=None):
-    """Relative error of a vector (or number) in the Euclidean norm."""
+    """Return the relative error of a vector (or number) in the Euclidean norm."""
     ours, exact = np.atleast_1d(ours), exact if isinstance(exact, list) else [exact]
     size = norm(exact) if scale_by is None else scale_by
-    if size < mp.mpf(10) ** -50:  # zero, but for the oracle's own rounding
+    if size < mp.mpf(10) ** -50:  # zero, up to the oracle's rounding
         size = mp.mpf(1)
     return float(norm([mp.mpf(float(a)) - b for a, b in zip(ours, exact, strict=True)]) / size)
 
 
 def check_gradient(rule, arrays, *, steps=1e-5, tolerance=1e-6, seed=0):
-    """Pullback against fourth-order central differences in random directions, each argument on its own."""
+    """Check a pullback against fourth-order central differences in random directions, one argument at a time."""
     steps = np.broadcast_to(steps, len(arrays))
     rng = np.random.default_rng(seed)
     arrays = [np.asarray(a, float) for a in arrays]

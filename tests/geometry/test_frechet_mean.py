@@ -1,4 +1,4 @@
-"""The Fréchet mean: few Newton steps for all rows at once, and unchecked inner faces that say what public ones say."""
+"""The Fréchet mean: few Newton steps for all rows at once, and internal functions that equal the public ones."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ every_manifold = pytest.mark.parametrize("manifold", MANIFOLDS, ids=lambda m: ty
 
 
 def near_points(manifold, rng, shape):
-    """Points within a quarter turn of one another on the sphere, where the mean is unique."""
+    """Draw points within a quarter turn of one another on the sphere, where the mean is unique."""
     x = manifold.random(rng, shape)
     return manifold.project(x + np.array([2.0, 0, 0, 0, 0])) if isinstance(manifold, G.Sphere) else x
 

@@ -1,4 +1,4 @@
-"""The hyperboloid against 60-digit values, its laws and its gradients."""
+"""The hyperboloid: comparison with 60-digit values, laws and gradients."""
 
 import math
 import sys
@@ -19,7 +19,7 @@ def direction(rng, dim):
 
 
 def pairs(c, dim=4):
-    """Space-like coordinates of points whose images in the ball have all pairs of norms, near and far, on one ray."""
+    """Return space-like coordinates of points whose images in the ball have all pairs of norms, near, far or on a ray."""
     rng = np.random.default_rng(7)
     for r in NORMS:
         for s in NORMS:
@@ -55,7 +55,7 @@ def logarithm(exact, x, y, c):
 @pytest.mark.parametrize("c", CURVATURES)
 def test_distance_logmap_transport_exact(exact, c, request):
     if sys.platform == "emscripten" and not ga.backend_info()["numpy_build"]["simd"] and c == 10.0:
-        # Sums without SIMD round differently: transport between images at 1e-6 and 1e-9 from the rim is off by 2.9e-12.
+        # Sums without SIMD round differently: transport between images at 1e-6 and 1e-9 from the rim has error 2.9e-12.
         request.applymarker(pytest.mark.xfail(strict=True, reason="2.9e-12 with the official NumPy for WebAssembly"))
     exact.mp.mp.dps = 130  # arccosh(1 + tiny) of far points
     sheet = Lorentz(-c)
@@ -90,7 +90,7 @@ def test_expmap_exact(exact, c):
             theta = mp.sqrt(mp.mpf(c) * max(minkowski(exact, w, w), mp.mpf(0)))
             quotient = mp.sinh(theta) / theta if theta else mp.mpf(1)
             y = [mp.cosh(theta) * a + quotient * b for a, b in zip(x, w, strict=True)]
-            # The same in other words: relative to the point, but not better than the way there in units of 1/√c.
+            # The tolerance is relative to the point, and grows with the distance theta in units of 1/√c.
             assert exact.error(z, y) < 1e-12 * max(1.0, float(theta) / 20)
 
 

@@ -1,4 +1,4 @@
-"""The Poincaré ball against 60-digit values, its laws and its gradients."""
+"""The Poincaré ball: comparison with 60-digit values, laws and gradients."""
 
 import inspect
 import math
@@ -20,7 +20,7 @@ def direction(rng, dim):
 
 
 def pairs(c, dim=5):
-    """Points of all pairs of norms: in general position, near-coincident, near-antipodal, on one ray, coincident."""
+    """Return points for all pairs of norms: general, nearly equal, nearly antipodal, on one ray, equal."""
     rng = np.random.default_rng(7)
     radius = 1 / math.sqrt(c)
     for r in NORMS:
@@ -38,7 +38,7 @@ def pairs(c, dim=5):
 
 
 def sample(c):
-    """A fifth of the pairs, another one for each curvature: 60 digits take time."""
+    """Return a fifth of the pairs, different for each curvature, because 60 digits take time."""
     return list(pairs(c))[CURVATURES.index(c) :: 5]
 
 
@@ -58,7 +58,7 @@ def test_distance_logmap_mobius_transport_exact(exact, c):
         assert exact.error(half[i], exact.exp0(exact.scale(exact.mp.mpf(0.3), exact.log0(x, k)), k)) < TOLERANCE
         assert exact.error(moved[i], exact.transport(x, y, v, k)) < TOLERANCE
         sum_exact = exact.add(x, y, k)
-        if exact.norm(sum_exact) * math.sqrt(c) < 1 - 1e-12:  # else project moves it
+        if exact.norm(sum_exact) * math.sqrt(c) < 1 - 1e-12:  # otherwise project moves it
             assert exact.error(total[i], sum_exact) < TOLERANCE
 
 
@@ -72,7 +72,7 @@ def test_expmap_exact(exact, c):
             e = exact.exp(exact.vec(x), exact.vec(scale * v), exact.mp.mpf(c))
             size = exact.norm(e)
             if size * math.sqrt(c) < 1 - 1e-12:
-                # A way back towards the origin is a difference: where the result is nearer to it than x, relative to x.
+                # A step towards the origin is a difference, so the error is relative to x if the result is nearer to the origin.
                 assert exact.error(z, e, max(size, exact.norm(exact.vec(x)))) < TOLERANCE
         z = ball.expmap0(v)
         e = exact.exp0(exact.vec(v), exact.mp.mpf(c))
@@ -162,7 +162,7 @@ def test_project_gradient(exact):
 
 
 def near_boundary_gradient(exact, x, y, c):
-    """Exact gradient of the distance with respect to x and c, by 60-digit differences."""
+    """Return the gradient of the distance with respect to x and c, by 60-digit differences."""
     mp = exact.mp
     h = min(exact.norm([a - b for a, b in zip(x, y, strict=True)]), mp.mpf(10) ** -9) / 10**15
     gx = []
@@ -294,7 +294,7 @@ def test_midpoint_ignores_the_scale_of_the_weights_and_shares_points():
     np.testing.assert_allclose(ball.midpoint(points, weights[1, 2]), m[1, 2], rtol=1e-13)
 
 
-#: What stands after the arrays.
+#: Arguments after the arrays.
 OPTIONS = {"c": 0.7, "eps": 1e-3, "tolerance": 1e-12, "max_iterations": 50}
 
 

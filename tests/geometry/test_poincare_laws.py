@@ -14,7 +14,7 @@ settings = hypothesis.settings(max_examples=60, deadline=None)
 
 curvatures = st.floats(-10.0, -0.01)
 seeds = st.integers(0, 2**32 - 1)
-# Distance from the boundary, relative to the radius, by its exponent.
+# Exponent of the distance from the boundary relative to the radius.
 depths = st.floats(-9.0, 0.0)
 
 
@@ -35,7 +35,7 @@ def test_metric(seed, curvature, depth):
     assert d <= (ball.dist(x, z) + ball.dist(z, y)) * (1 + 1e-14)
     assert ball.dist(x, x) == 0.0
     assert ball.norm(x, ball.logmap(x, y)) == pytest.approx(d, rel=1e-13)
-    # Curvature is a scale: distances of the ball of radius one, divided by √c.
+    # Curvature is a scale: distances are those of the ball of radius 1, divided by √c.
     root = math.sqrt(-curvature)
     a, b = points(seed, -1.0, min(depth, -0.1) / 9, 2)
     assert Poincare(curvature).dist(a / root, b / root) * root == pytest.approx(Poincare().dist(a, b), rel=1e-12)
@@ -47,7 +47,7 @@ def test_translations_and_transport_are_isometries(seed, curvature, depth):
     ball = Poincare(curvature)
     x, y, z = points(seed, curvature, depth, 3)
     d = ball.dist(x, y)
-    # The translated points are rounded; near the boundary that moves them by 1e-16 times the conformal factor.
+    # Rounding moves the translated points near the boundary by 1e-16 times the conformal factor.
     loss = 1e-15 * sum(float(ball.lambda_x(ball.mobius_add(z, p))) for p in (x, y)) / math.sqrt(-curvature)
     assert abs(ball.dist(ball.mobius_add(z, x), ball.mobius_add(z, y)) - d) <= 1e-13 * d + loss
     np.testing.assert_allclose(ball.mobius_add(-x, ball.mobius_add(x, y)), y, rtol=0, atol=1e-9 / math.sqrt(-curvature))
@@ -67,7 +67,7 @@ def test_round_trips(seed, curvature, depth):
     x, y = points(seed, curvature, depth, 2)
     radius = 1 / math.sqrt(-curvature)
     np.testing.assert_allclose(ball.expmap0(ball.logmap0(x)), x, rtol=1e-13)
-    # The direction of a velocity at x is known to 1e-16, which a geodesic of length d turns into sinh(d) times that.
+    # The direction of a velocity at x has error 1e-16, which a geodesic of length d multiplies by sinh(d).
     spread = math.sinh(ball.dist(x, y) / radius) + 1
     near = ball.expmap(x, ball.logmap(x, y))
     assert np.linalg.norm(near - y) <= (1e-14 + 1e-15 * spread / ball.lambda_x(y)) * radius

@@ -1,4 +1,4 @@
-"""Products, flat space, configurations, manifolds of the user's own, and what is refused."""
+"""Products, flat space, configurations, user-defined manifolds, and errors."""
 
 import json
 import math
@@ -202,7 +202,7 @@ def test_bad_arrays(manifold):
 
 
 class Stretched(ManifoldBase):
-    """The plane measured along the x axis with another unit."""
+    """The plane with another unit of length along the x axis."""
 
     def dist(self, x, y):
         return self.norm(x, y - x)
@@ -239,7 +239,7 @@ def test_manifold_of_the_users_own():
 
 
 class Plain(ManifoldBase):
-    """Flat space by its two maps alone: everything else is inherited."""
+    """Flat space that defines only its two maps and inherits everything else."""
 
     def expmap(self, x, v):
         return np.asarray(x) + v

@@ -1,4 +1,4 @@
-"""Very large and very small numbers: a right answer or a typed error, without a warning."""
+"""Very large and very small numbers give a correct result or a typed error, without a warning."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The sphere against 60-digit values, its laws and its gradients."""
+"""The sphere: comparison with 60-digit values, laws and gradients."""
 
 import math
 
@@ -44,7 +44,7 @@ def test_distance_logmap_expmap_exact(exact, curvature, dim):
         angle = 2 * mp.atan2(exact.norm(minus(a, b)), exact.norm(plus(a, b)))
         assert exact.error(sphere.dist(x, y), radius * angle) < 1e-12
         log = exact.scale(radius * angle / mp.sin(angle), minus(b, exact.scale(exact.dot(a, b), a)))
-        # Coordinates of unit vectors are rounded at 1e-16, which is what the direction of a short difference shows.
+        # Coordinates of unit vectors are rounded to 1e-16, which limits the direction of a short difference.
         assert exact.error(sphere.logmap(x, y), log) < 1e-12
         for scale in (1e-12, 0.1, 1.0, 2.0):
             w = exact.vec(scale * v)
@@ -109,7 +109,7 @@ def test_gradients(exact, name, curvature):
     sphere = Sphere(curvature)
     rng = np.random.default_rng(3)
     x, y = sphere.random(rng, (2, 1, 4)), sphere.random(rng, (2, 3, 4))
-    y = sphere.project(y + 0.8 * x)  # in one hemisphere, for the mean
+    y = sphere.project(y + 0.8 * x)  # in one hemisphere, where the mean is unique
     v = sphere.project_tangent(x, rng.standard_normal((2, 1, 4)))
     arrays = {
         "dist": (x, y),

@@ -1,4 +1,4 @@
-"""Means depend on the ratios of the weights alone, over the whole range of float64; so do normalisations of vectors."""
+"""Means depend only on the ratios of the weights, over float64's whole range; likewise normalised vectors."""
 
 import inspect
 
@@ -12,7 +12,7 @@ st, given, settings = hypothesis.strategies, hypothesis.given, hypothesis.settin
 
 G = ga.geometry
 _PRODUCT = [(G.Poincare(-2.0), 2), (G.Lorentz(-0.5), 3), (G.Sphere(1.5), 3), (G.Euclidean(), 2)]
-#: What a manifold needs beside its defaults, and how many coordinates its points have here.
+#: Arguments of each manifold without defaults, and the number of coordinates of its points here.
 _ARGUMENTS = {"Product": (_PRODUCT,)}
 
 
@@ -25,7 +25,7 @@ def _manifolds():
 
 
 class Stretched(G.ManifoldBase):
-    """A manifold as users write them; its mean is the inherited one."""
+    """A user-defined manifold with the inherited mean."""
 
     def expmap(self, x, v):
         return x + v
@@ -36,13 +36,13 @@ class Stretched(G.ManifoldBase):
 
 MANIFOLDS = [*_manifolds(), pytest.param(Stretched(), id="own")]
 MEANS = ["midpoint", "frechet_mean"]
-# The largest weight reaches from the least number there is to the largest.
+# The largest weight ranges from the smallest to the largest float64.
 EXPONENTS = [-1074, -1060, -1000, -600, -530, -300, 300, 511, 600, 1000, 1023]
 
 
 def _example(manifold, rng):
     width = manifold.dim if isinstance(manifold, G.Product) else 4
-    # Within half a sphere, where there is one mean.
+    # Points within a hemisphere have a unique mean.
     points = manifold.expmap0(0.45 * manifold.logmap0(manifold.random(rng, (3, 5, width))))
     weights = rng.random((3, 5))
     return points, weights / weights.max(axis=-1, keepdims=True)
@@ -57,13 +57,13 @@ def test_all_manifolds_are_here():
 @pytest.mark.parametrize("manifold", MANIFOLDS)
 def test_a_mean_ignores_the_scale_of_the_weights(manifold, method, exponent, rng):
     points, weights = _example(manifold, rng)
-    if exponent < -1000:  # what is left of them must be the same numbers
+    if exponent < -1000:  # coarse weights, so that scaling to subnormal numbers is exact
         weights = np.floor(weights * 3.0) if exponent < -1070 else np.round(weights * 64) / 64
     mean = getattr(manifold, method)
     expected = mean(points, weights)
     scaled = np.ldexp(weights, exponent)
     np.testing.assert_allclose(mean(points, scaled), expected, rtol=1e-12, atol=1e-14)
-    # Each row of weights has a scale of its own.
+    # Each row of weights has its own scale.
     if exponent >= -1000:
         rows = np.ldexp(weights, np.array([[exponent], [0], [-min(exponent, 900)]]))
         np.testing.assert_allclose(mean(points, rows), expected, rtol=1e-12, atol=1e-14)
@@ -90,7 +90,7 @@ def test_so_do_its_gradients(manifold, method, exponent, rng):
     by_points, by_weights = pull(g)
     scaled_points, scaled_weights = ga.vjp(mean, points, np.ldexp(weights, exponent))[1](g)
     np.testing.assert_allclose(scaled_points, by_points, rtol=1e-9, atol=1e-11)
-    # A mean of degree zero in the weights has a derivative of degree minus one.
+    # The mean is homogeneous of degree 0 in the weights, so its derivative has degree -1.
     np.testing.assert_allclose(np.ldexp(scaled_weights, exponent), by_weights, rtol=1e-9, atol=1e-11)
 
 

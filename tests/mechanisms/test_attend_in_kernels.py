@@ -1,4 +1,4 @@
-"""`attend` in the graph kernel: what it gives with its gradients is what NumPy gives, in little memory."""
+"""`attend` in the graph kernel: results and gradients equal NumPy's, in little memory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def make_graph(rng: np.random.Generator, nodes: int, edges: int) -> ga.NeighborG
 
 
 def randomized(attn: Any, rng: np.random.Generator) -> Any:
-    """The mechanism with parameters away from their special initial values."""
+    """Return the mechanism with random parameters instead of the special initial ones."""
     given = {n: a + 0.1 * rng.standard_normal(a.shape) for n, a in attn.parameters().items()}
     return attn.with_parameters(given)
 
@@ -101,7 +101,7 @@ def test_memory(key: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPat
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # A fifth of 10 000 nodes and 200 000 edges: a fifth of 20 MB. A copy of the neighbours' rows alone has 10 MB.
+    # A fifth of 10 000 nodes and 200 000 edges may take a fifth of 20 MB. A copy of the neighbours' rows takes 10 MB.
     assert peak - out.nbytes < 4e6
 
 
@@ -133,7 +133,7 @@ def test_scores_with_a_bias_take_the_kernel(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-5), (np.float64, 1e-11)])
 @pytest.mark.parametrize("spread", [1, 30, 400])
 def test_linear_attention_of_long_keys(dtype: Any, tolerance: float, spread: float) -> None:
-    """Where one stabiliser for all keys would lose the features of some, the kernel declines."""
+    """If one stabiliser for all keys would underflow the features of some, the kernel declines."""
     rng = np.random.default_rng(1)
     graph = make_graph(rng, 40, 300)
     attn = ga.LinearAttention(8, num_features=32)

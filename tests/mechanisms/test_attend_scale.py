@@ -1,4 +1,4 @@
-"""`attend` over large graphs: bounded memory, few calls, and the same numbers as node by node."""
+"""`attend` over large graphs: bounded memory, few calls, and the same results as node by node."""
 
 import tracemalloc
 
@@ -19,7 +19,7 @@ MECHANISMS = [
 
 
 def big_graph(rng, nodes, edges):
-    """Degrees as uneven as in real graphs: a few hubs, many leaves, some nodes without neighbours."""
+    """Draw a graph with degrees as uneven as in real graphs: few hubs, many leaves, some nodes without neighbours."""
     target = np.minimum((rng.pareto(1.2, edges) * nodes / 50).astype(np.int64), nodes - 1)
     source = rng.integers(0, nodes, edges)
     features = rng.standard_normal((edges, 2)).astype(np.float32)
@@ -68,13 +68,13 @@ def test_small(monkeypatch, rng, key, options):
 @pytest.mark.native
 @pytest.mark.parametrize(("key", "options"), MECHANISMS)
 def test_100_000_nodes_and_1_000_000_edges(monkeypatch, rng, key, options):
-    """The padded copies of neighbours alone would take gigabytes; chunks of 16 MB do not."""
+    """Padded copies of all neighbours would take gigabytes; chunks take 16 MB."""
     run(monkeypatch, rng, key, options, 100_000, 1_000_000, 350e6)
 
 
 @pytest.mark.native
 def test_memory_does_not_grow_with_the_largest_degree(rng):
-    """One hub with 300 000 neighbours among 50 000 leaves: nothing is padded to the hub."""
+    """With one hub of 300 000 neighbours among 50 000 leaves, no array is padded to the hub's degree."""
     n = 50_000
     source = np.concatenate([rng.integers(0, n, 300_000), rng.integers(0, n, n)])
     target = np.concatenate([np.zeros(300_000, np.int64), np.arange(n)])
@@ -100,10 +100,10 @@ FUSED = {
 
 
 @pytest.mark.native
-@pytest.mark.with_kernels  # without them, neighbourhoods are gathered
+@pytest.mark.with_kernels  # NumPy's formulation copies the neighbourhoods
 @pytest.mark.parametrize("key", FUSED)
 def test_what_runs_in_kernels_needs_little_beyond_the_result(rng, key):
-    """10 000 nodes with 20 neighbours each, 64 wide: their keys and values alone would be 100 MB."""
+    """For 10 000 nodes with 20 neighbours each, 64 wide, copies of keys and values would take 100 MB."""
     graph, near = (NeighborGraph.from_edge_index(rng.integers(0, 10_000, (2, k)), 10_000) for k in (200_000, 80_000))
     attn = FUSED[key](near)
     x = (0.05 * rng.standard_normal((10_000, 64))).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Bad input of every kind through the class layer: a typed error that names the argument, inputs unchanged."""
+"""Bad input of every kind through the class layer raises a typed error that names the argument; inputs are unchanged."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ def example(key):
 
 
 def bad_arrays(x):
-    """(bad value, error) for an array argument."""
+    """Return pairs (bad value, error) for an array argument."""
     nan, inf = x.copy(), x.copy()
     nan.flat[-1], inf.flat[0] = np.nan, -np.inf
     return [
@@ -176,7 +176,7 @@ def test_attend(key, rng):
             attn.attend(bare, x)
 
 
-# The Fréchet mean of a point that is not a number does not converge, and says so.
+# The Fréchet mean of a NaN point does not converge, and raises an error.
 @pytest.mark.parametrize("key", [key for key in KEYS if key != "manifold"])
 def test_check_finite_false_lets_nan_through(key):
     attn, inputs = example(key)
@@ -195,7 +195,7 @@ def test_check_finite_false_lets_nan_through(key):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_accepted_kinds(key):
-    """Lists, float16, integers, other byte orders, strided, read-only and masked arrays."""
+    """Lists, float16, integers, other byte orders, strided, read-only and masked arrays are accepted."""
     attn, inputs = example(key)
     x = dict(inputs)
     args = [x.pop(n) for n in ("query", "keys", "values")]

@@ -1,4 +1,4 @@
-"""Gradients where leading axes broadcast: every input gets its own shape back, summed over what was repeated."""
+"""Gradients of broadcast leading axes: each has its input's shape, summed over the repeated entries."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How many Python functions of ours a small forward pass calls: what a call over few keys costs. A count, not a time."""
+"""The number of our Python functions that a small forward pass calls, the cost of a call over few keys, untimed."""
 
 import sys
 from pathlib import Path
@@ -12,12 +12,12 @@ from graphattend.mechanisms import mechanism_class
 pytestmark = pytest.mark.native
 
 SOURCE = str(Path(ga.__file__).parent)
-#: Where array operations are: a product, a softmax, a kernel.
+#: Files of array operations: a product, a softmax, a kernel.
 OPERATIONS = tuple(
     str(Path(SOURCE, "simd", name)) for name in ("numpy_ops.py", "products.py", "kernel_ops.py", "graph_ops.py")
 )
-#: Calls over 16 keys of the class's own example without kernels, at most: before the first array operation (of geometry,
-#: whose formulas are written with NumPy itself, before the first product or softmax), and of the whole forward pass.
+#: Maximum number of calls for 16 keys of the class's own example without kernels: before the first array operation (for
+#: geometry, whose formulas use NumPy directly, before the first product or softmax), and in the whole forward pass.
 LIMITS = {
     "scaled_dot_product": (17, 28),
     "multi_head": (17, 32),
@@ -40,12 +40,12 @@ LIMITS = {
 
 
 def own_calls(call):
-    """The files of our functions in the order in which `call` enters them."""
+    """Return the files of our functions in the order in which `call` enters them."""
     files = []
 
     def profile(frame, event, _):
         code = frame.f_code
-        # Before Python 3.12, a comprehension was a function, too.
+        # Before Python 3.12, comprehensions were functions.
         if event == "call" and code.co_filename.startswith(SOURCE) and not code.co_name.endswith("comp>"):
             files.append(code.co_filename)
 
@@ -61,7 +61,7 @@ def own_calls(call):
 def calls_of_example(key):
     attn, inputs = mechanism_class(key).example(np.random.default_rng(0), 16)
     with ga.use_backend("numpy"):
-        attn.forward(**inputs)  # casts the parameters, once
+        attn.forward(**inputs)  # casts the parameters once
         return own_calls(lambda: attn.forward(**inputs))
 
 
@@ -80,5 +80,5 @@ def test_few_calls(key):
     files = calls_of_example(key)
     before, whole = LIMITS[key]
     assert len(files) <= whole
-    # A kernel that is called directly is no Python function: then all calls come before it.
+    # A directly called kernel is not a Python function; all calls then come before it.
     assert next((i for i, file in enumerate(files) if file in OPERATIONS), len(files)) <= before

@@ -1,4 +1,4 @@
-"""Every law, on every mechanism of the registry."""
+"""Every law for every registered mechanism."""
 
 import dataclasses
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def test_registry_entry_is_complete(key):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Laplace(Attention):
-    """A user's mechanism: scores are negative absolute distances times a learned rate."""
+    """A user-defined mechanism whose scores are negative absolute distances times a learned rate."""
 
     rate: float = option("float", 1.0, "initial rate", above=0.0)
 

@@ -1,4 +1,4 @@
-"""CrossSpaceAttention: its three parts and their fusions."""
+"""CrossSpaceAttention: its three parts and their fusion."""
 
 import numpy as np
 import pytest
@@ -99,7 +99,7 @@ def test_latent_neighbours_are_searched_once_for_the_same_keys(rng, monkeypatch)
     np.testing.assert_array_equal(out, first)
     pull(np.ones_like(out))
     assert calls == [3]
-    x[0] += 10  # the same array with other numbers is searched anew
+    x[0] += 10  # the same array with other numbers is searched again
     assert not np.array_equal(attn.attend(graph, x), first)
     assert calls == [3, 3]
 

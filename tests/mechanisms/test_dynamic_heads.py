@@ -1,4 +1,4 @@
-"""DynamicHeadAttention: the gates, the heads that are on, and what they report."""
+"""DynamicHeadAttention: the gates, the active heads, and their report."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""GAT and GATv2 against formulas that run over a list of edges."""
+"""GAT and GATv2 against formulas over a list of edges."""
 
 import math
 
@@ -14,7 +14,7 @@ def leaky(x, slope):
 
 
 def edge_list(attn, source, target, n, x, features):
-    """Output (n, H·E or E) and weights per edge (K, H), edge by edge, node by node."""
+    """Compute output (n, H·E or E) and weights per edge (K, H), one edge and node at a time."""
     p = attn.parameters()
     heads, width = attn.num_heads, attn.width
     weights, out = np.zeros((len(source), heads)), np.zeros((n, heads, width))
@@ -51,7 +51,7 @@ def make(rng, **options):
 
 
 SOURCE = [1, 2, 5, 0, 3, 3, 4, 0, 2]
-TARGET = [0, 0, 0, 1, 1, 4, 2, 4, 4]  # node 3 and 5 have no neighbours; node 4 has two sources
+TARGET = [0, 0, 0, 1, 1, 4, 2, 4, 4]  # nodes 3 and 5 have no neighbours; node 4 has two
 
 
 @pytest.mark.parametrize("variant", ["gat", "gatv2"])
@@ -69,13 +69,13 @@ def test_attend_is_the_edge_list_formula(rng, variant, concat, edge_dim, heads):
     assert weights.shape == (len(SOURCE), heads)
     assert graph.indices.tolist() == [SOURCE[e] for e in order]
     np.testing.assert_allclose(weights, per_edge[order], rtol=1e-11)
-    np.testing.assert_allclose(out[3], np.broadcast_to(attn.parameters()["bias"], out[3].shape))  # isolated: the bias
+    np.testing.assert_allclose(out[3], np.broadcast_to(attn.parameters()["bias"], out[3].shape))  # isolated: only the bias
 
 
 @pytest.mark.parametrize("fill", ["mean", 0.7, 0.0])
 @pytest.mark.parametrize("variant", ["gat", "gatv2"])
 def test_self_loops(rng, fill, variant):
-    """Existing loops go, one per node comes, with the mean of its other edges' features or a number."""
+    """Each node gets one loop in place of existing ones, with the mean features of its other edges or a constant."""
     attn = make(rng, variant=variant, edge_dim=2, num_heads=2, add_self_loops=True, fill_value=fill)
     source, target = [1, 2, 0, 1, 1, 0], [0, 0, 0, 1, 2, 2]  # 0→0 and 1→1 are loops
     x, features = rng.standard_normal((4, 6)), rng.standard_normal((6, 2))
@@ -172,7 +172,7 @@ def test_wrong_edge_features(rng):
 def test_edge_features_without_edge_dim_are_not_ignored(rng):
     x = rng.standard_normal((4, 8))
     meta = ga.GraphMetadata(edge_features=rng.standard_normal((4, 3)), distances=np.ones(4))
-    others = ga.GraphMetadata(distances=np.ones(4), edge_weights=np.ones(4))  # metadata are shared by mechanisms
+    others = ga.GraphMetadata(distances=np.ones(4), edge_weights=np.ones(4))  # mechanisms share metadata
     attn = ga.EdgeFeaturedAttention(8)
     moe = ga.MoEAttention(8)
     routing = ga.create("learned_routing", 8)
@@ -189,11 +189,11 @@ def test_edge_features_without_edge_dim_are_not_ignored(rng):
             assert (info.value.argument, info.value.expected) == ("edge_dim", 3)
         mechanism.forward(x[0], x, x, metadata=others)
     assert routing.unread == {} or "edge_features" in routing.unread
-    # One expert that reads them is enough.
+    # It suffices that one expert reads them.
     reads = ga.MoEAttention(8, experts=[attn, ga.EdgeFeaturedAttention(8, edge_dim=3)])
     assert reads.unread == {}
     reads.forward(x[0], x, x, metadata=meta)
-    # A mechanism that has no use for them whatever its options takes them, as before.
+    # A mechanism that reads them with no option still accepts them.
     ga.ScaledDotProductAttention(8).forward(x[0], x, x, metadata=meta)
 
 

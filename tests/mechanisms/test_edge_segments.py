@@ -1,4 +1,4 @@
-"""GAT over a graph edge by edge gives what chunks of neighbourhoods give."""
+"""GAT computed per edge equals GAT computed in chunks of neighbourhoods."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from graphattend.mechanisms import _edge_segments
 
 def world(seed=0):
     rng = np.random.default_rng(seed)
-    edges = rng.integers(0, 20, (2, 70))  # duplicates and loops among them; node 20 has no neighbours
+    edges = rng.integers(0, 20, (2, 70))  # with duplicates and loops; node 20 has no neighbours
     graph = ga.NeighborGraph.from_edge_index(edges, 21, edge_features=rng.standard_normal((70, 3)))
     return graph, rng.standard_normal((3, 21, 8))
 
@@ -17,7 +17,7 @@ def world(seed=0):
 def both_ways(monkeypatch, run):
     by_edges = run()
     monkeypatch.setattr(_edge_segments, "MAX_ELEMENTS", 0)
-    with ga.use_backend("numpy"):  # a kernel needs no array per edge
+    with ga.use_backend("numpy"):  # the kernel allocates no arrays per edge
         return by_edges, run()
 
 

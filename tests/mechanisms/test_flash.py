@@ -9,7 +9,7 @@ import graphattend as ga
 
 
 def dense(q, k, v, mask=None, causal=False, factor=None):
-    """Attention over one matrix of scores, in double precision."""
+    """Compute attention with the full matrix of scores, in double precision."""
     q, k, v = (np.asarray(a, np.float64) for a in (q, k, v))
     s = q @ k.swapaxes(-1, -2) * (q.shape[-1] ** -0.5 if factor is None else factor)
     if mask is not None:
@@ -88,7 +88,7 @@ def test_single_query_is_position_zero(rng):
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_memory_grows_with_the_rows_alone(rng, direction):
-    """Neither pass holds the matrix of scores: peaks grow like N, not N²."""
+    """Neither pass stores the matrix of scores: peaks grow like N, not N²."""
 
     def peak(n):
         x = np.ascontiguousarray(rng.standard_normal((n, 16)).astype(np.float32))
@@ -111,7 +111,7 @@ def test_memory_grows_with_the_rows_alone(rng, direction):
 @pytest.mark.parametrize("sign", [-1, 1])
 @pytest.mark.parametrize("rows", [1, 2, 70])
 def test_gradients_beside_a_large_offset_are_those_of_plain_attention(dtype, sign, rows):
-    """Every score of a row shares the offset and is exact; their log-sum-exp has no digits left for the sum."""
+    """Every score of a row has the same offset and is exact; their log-sum-exp has no digits left for the sum."""
     rng = np.random.default_rng(rows)
     size, step, tolerance = (2.0**19.5, 2.0**-5, 1e-12) if dtype == np.float64 else (2.0**7, 2.0**-3, 3e-6)
     q, k = ((rng.integers(-16, 17, (n, 4)) * step).astype(dtype) for n in (rows, 300))
@@ -120,7 +120,7 @@ def test_gradients_beside_a_large_offset_are_those_of_plain_attention(dtype, sig
     flash, plain = (ga.create(key, 4, scale=1.0).vjp(q, k, v)[1](g) for key in ("flash", "scaled_dot_product"))
     for name in ("query", "keys", "values"):
         a, b = (np.asarray(getattr(x, name)) for x in (flash, plain))
-        # Every key has the same first coordinate: the exact gradient of the query's is 0, a sum that cancels.
+        # All keys have the same first coordinate, so the query's gradient there is exactly 0, a cancelling sum.
         close = slice(1, None) if name == "query" else slice(None)
         np.testing.assert_allclose(a[:, close], b[:, close], rtol=0, atol=tolerance * np.abs(b[:, close]).max())
     assert np.abs(flash.query[:, 0]).max() <= 300 * size * np.finfo(dtype).eps * np.abs(v @ g.T).max()

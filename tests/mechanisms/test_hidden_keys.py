@@ -1,4 +1,4 @@
-"""What no row sees changes nothing, whatever it holds: every mechanism of the registry, with nobody refusing NaN."""
+"""Keys that no row sees change nothing, whatever they contain: every registered mechanism, without checks for NaN."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ N = 7
 
 
 def case_of(key, **options):
-    """The example of a mechanism that does not look for NaN, with three queries."""
+    """Return the example of a mechanism without checks for NaN, with three queries."""
     case = Case.make(mechanism_class(key), 0, n=N)
     attn = dataclasses.replace(case.attn, check_finite=False, **options).with_parameters(case.attn.parameters())
     return attn, {**case.inputs, "query": case.queries(3)}, case
@@ -31,14 +31,14 @@ every_mechanism = pytest.mark.parametrize(("key", "options"), KEYS, ids=[k + "-c
 
 
 def spoilt(x, bad, rows=HIDDEN):
-    """The same with rubbish in some rows of keys and values (..., N, D)."""
+    """Return the inputs with rubbish in some rows of keys and values (..., N, D)."""
     keys, values = x["keys"].copy(), x["values"].copy()
     keys[..., rows, :] = values[..., rows, :] = bad
     return {**x, "keys": keys, "values": values}
 
 
 def without(x, mask, rows=HIDDEN):
-    """The call that does not hold those rows."""
+    """Return the inputs without these rows."""
     kept = [i for i in range(N) if i not in rows]
     out = {**x, "keys": x["keys"][..., kept, :], "values": x["values"][..., kept, :]}
     if out.get("metadata") is not None:
@@ -50,7 +50,7 @@ def without(x, mask, rows=HIDDEN):
 
 
 def passes(attn, x, mask):
-    """Everything that a call gives: outputs and weights of every way to it, then all gradients."""
+    """Return outputs and weights of every kind of call, then all gradients."""
     x = dict(x)
     q, k, v = (x.pop(n) for n in ("query", "keys", "values"))
     out, weights = attn.forward(q, k, v, attn_mask=mask, need_weights=True, **x)
@@ -100,7 +100,7 @@ def test_keys_that_no_row_sees(key, options, bad, kind, shape):
         assert not a.values[..., HIDDEN, :].any()
         for name in a.metadata:
             same(a.metadata[name], b.metadata[name])
-    if "permutation" in attn.laws and not attn.is_causal:  # where a key stands does not matter
+    if "permutation" in attn.laws and not attn.is_causal:  # the order of keys does not matter
         absent = passes(attn, *without(x, mask))
         for a, b in zip(found[0], absent[0], strict=True):
             same(a, b)
@@ -109,10 +109,10 @@ def test_keys_that_no_row_sees(key, options, bad, kind, shape):
 
 
 @every_mechanism
-@pytest.mark.parametrize("bad", RUBBISH[:3])  # where a finite number overflows, that may be refused
+@pytest.mark.parametrize("bad", RUBBISH[:3])  # an overflow of finite numbers may raise an error
 @pytest.mark.parametrize("kind", ["bool", "float"])
 def test_keys_that_some_rows_do_not_see(key, options, bad, kind):
-    """Rows 0 and 1 of one batch entry see no rubbish, and in the other only row 0; they are as with clean keys."""
+    """Rows 0 and 1 of one batch entry and row 0 of the other see no rubbish, and are as with clean keys."""
     attn, _, case = case_of(key, **options)
     x = case.batched()
     mask = np.ones((2, 1, 3, N) if attn.heads else (2, 3, N), bool)
@@ -127,7 +127,7 @@ def test_keys_that_some_rows_do_not_see(key, options, bad, kind):
     for inputs in (x, spoilt(x, bad)):
         out, _, grads = passes(attn, inputs, mask)
         results.append([*(a[clean_rows] for a in out), grads[0].query[clean_rows]])
-        # What those rows alone give their keys and the parameters.
+        # The gradients of keys and parameters from only these rows.
         seen = mask if kind == "bool" else ~np.isneginf(mask)
         alone = seen & (clean_rows[:, None, :, None] if attn.heads else clean_rows[..., None])
         grads = passes(attn, inputs, alone)[2][0]
@@ -139,7 +139,7 @@ def test_keys_that_some_rows_do_not_see(key, options, bad, kind):
 @pytest.mark.parametrize("key", [k for k, o in KEYS if o])
 @pytest.mark.parametrize("bad", RUBBISH)
 def test_keys_that_come_later(key, bad):
-    """Causal rows before the first bad key, without any mask; what the rows see of two bad values, no more."""
+    """Without a mask, causal rows before the first bad key are clean, and so is the gradient of key 6 after all rows."""
     attn, x, _ = case_of(key, is_causal=True)
     x["query"] = np.concatenate([x["query"], x["keys"][:3]])
     results = []
@@ -155,7 +155,7 @@ def test_keys_that_come_later(key, bad):
 
 
 def test_a_row_is_spoilt_by_what_it_sees_alone(rng):
-    """Infinity in one column of a value stays there, whatever hides behind the mask of that row."""
+    """Infinity in one column of a value stays in that column, whatever values the mask hides from the row."""
     for attn in (ga.ScaledDotProductAttention(4, check_finite=False), ga.LinearAttention(4, check_finite=False)):
         q, k, v = rng.standard_normal((3, 4)), rng.standard_normal((5, 4)), rng.standard_normal((5, 2))
         v[1] = np.inf, 0.5
@@ -186,7 +186,7 @@ def test_dropout_is_the_same_in_every_group_of_rows(rng):
 
 
 def test_what_sees_all_nodes():
-    """By definition: the latent neighbours are searched among all nodes."""
+    """Latent neighbours are searched among all nodes, by definition."""
     assert [key for key in ga.list_mechanisms() if case_of(key)[0].sees_all_nodes] == ["cross_space"]
     attn = ga.create("moe", 4, experts=[ga.CrossSpaceAttention(4), ga.ScaledDotProductAttention(4)])
     assert attn.sees_all_nodes
@@ -195,7 +195,7 @@ def test_what_sees_all_nodes():
 @pytest.mark.parametrize("key", [key for key in ga.list_mechanisms() if not case_of(key)[0].sees_all_nodes])
 @pytest.mark.parametrize("bad", RUBBISH)
 def test_nodes_that_are_no_neighbour(key, bad):
-    """Nodes 2 and 5 are nobody's neighbour, 5 has none itself; rubbish there stays out of all other rows."""
+    """Nodes 2 and 5 are no node's neighbour, and 5 has none; rubbish there does not reach other rows."""
     attn, x, _ = case_of(key)
     rng = np.random.default_rng(0)
     pairs = [(j, i) for i in range(N) for j in range(N) if i != 5 and j not in HIDDEN and (i + j) % 3]
@@ -213,7 +213,7 @@ def test_nodes_that_are_no_neighbour(key, bad):
     if not hidden:
         return
     clean = x["keys"]
-    for given in (1, 3):  # keys and values by default, or of their own
+    for given in (1, 3):  # keys and values by default, or separate arrays
         results = []
         for rubbish in (None, bad):
             nodes = [clean.copy() for _ in range(given)]
@@ -230,7 +230,7 @@ def test_nodes_that_are_no_neighbour(key, bad):
 
 @pytest.mark.parametrize("key", [key for key in ga.list_mechanisms() if not case_of(key)[0].sees_all_nodes])
 def test_a_node_that_only_looks_spoils_itself_alone(key):
-    """Node 2, of nodes that are queries, keys and values at once, has neighbours but is none."""
+    """Nodes are queries, keys and values; node 2 has neighbours but is no node's neighbour."""
     attn, x, _ = case_of(key)
     pairs = np.array([(j, i) for i in range(N) for j in range(N) if j != 2]).T
     extra = {"layers": np.zeros(N, int), "distances": np.ones(pairs.shape[1])}

@@ -1,4 +1,4 @@
-"""Hyperbolic, manifold and mixed-curvature attention against mpmath with 60 digits, also beside the boundary."""
+"""Hyperbolic, manifold and mixed-curvature attention against 60-digit mpmath, also near the boundary."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def softmax(s):
 
 
 def midpoint(points, w, c):
-    """½ ⊗ (Σ w λ x / Σ w (λ - 1)), Ungar's gyromidpoint."""
+    """Compute Ungar's gyromidpoint ½ ⊗ (Σ w λ x / Σ w (λ - 1))."""
     lam = [2 / (1 - c * norm2(p)) for p in points]
     den = mp.fsum(a * (l - 1) for a, l in zip(w, lam, strict=True))
     u = [mp.fsum(a * l * p[i] for a, l, p in zip(w, lam, points, strict=True)) / den for i in range(len(points[0]))]
@@ -60,7 +60,7 @@ def points_of_norm(rng, n, d, r):
 @pytest.mark.parametrize("radius", [1e-6, 0.5, 0.99999, 1 - 1e-9, 1.5])
 @pytest.mark.parametrize("aggregation", ["midpoint", "tangent"])
 def test_against_60_digits(rng, curvature, radius, aggregation):
-    """Radius 1.5 lies outside and is projected first."""
+    """Points at radius 1.5 are outside and are projected first."""
     c, tau = -curvature, 0.7
     q = points_of_norm(rng, 1, 3, 0.3 * c**-0.5)[0]
     k, v = points_of_norm(rng, 5, 3, radius * c**-0.5), points_of_norm(rng, 5, 3, min(radius, 0.99999) * c**-0.5)
@@ -69,7 +69,7 @@ def test_against_60_digits(rng, curvature, radius, aggregation):
     out, w = attn.forward(q, k, v, need_weights=True)
     mc = mp.mpf(c)
     ball = ga.geometry.Poincare(curvature)
-    if radius > 1:  # the projection itself is tested with the geometry
+    if radius > 1:  # the tests of geometry cover the projection
         assert np.allclose(np.linalg.norm(ball.project(k), axis=1), c**-0.5)
     mk, mv = [mpv(x) for x in ball.project(k)], [mpv(x) for x in ball.project(v)]
     weights = softmax([-distance(mpv(q), x, mc) / mp.mpf(tau) for x in mk])
@@ -160,7 +160,7 @@ def test_manifold_is_hyperbolic_on_the_ball(rng):
 @pytest.mark.parametrize("aggregation", ["midpoint", "tangent", "frechet"])
 @pytest.mark.parametrize("lengths", [(3.0, 0.5, 0.5), (0.87, 0.8, 0.8), (0.5, 0.5, 0.7)])
 def test_curvature_gradient_with_points_outside(aggregation, lengths, rng):
-    """Points that are moved to the rim move along with it: terms of 1e12 that cancel must not be made."""
+    """Points projected to the rim move with it; the gradient must not contain cancelling terms of 1e12."""
     attn = ga.create("hyperbolic", 4, aggregation=aggregation, curvature=-1.3)  # of radius 0.877
     arrays = [rng.standard_normal((n, 4)) for n in (2, 5, 5)]
     arrays = [x / np.linalg.norm(x, axis=1, keepdims=True) * s for x, s in zip(arrays, lengths, strict=True)]
@@ -175,7 +175,7 @@ def test_curvature_gradient_with_points_outside(aggregation, lengths, rng):
 
 @pytest.mark.parametrize("aggregation", ["midpoint", "tangent", "frechet"])
 def test_curvature_gradient_with_all_points_outside(aggregation, rng):
-    """Then everything scales with the radius: d output / d c = -output / 2c, and distances act like 1 / temperature."""
+    """Everything then scales with the radius: d output / d c = -output / 2c, and distances act like 1 / temperature."""
     attn = ga.create("hyperbolic", 4, aggregation=aggregation, curvature=-1.3, temperature=0.7)
     output, pullback = attn.vjp(*(3 * rng.standard_normal((n, 4)) + 3 for n in (2, 5, 5)))
     g = rng.standard_normal(output.shape)
@@ -185,7 +185,7 @@ def test_curvature_gradient_with_all_points_outside(aggregation, rng):
 
 
 def test_gradients_over_a_graph_with_a_point_on_the_rim_and_a_node_without_neighbours():
-    """In float32, the zeros of the node met the rim's projection: the gradient of the curvature was NaN."""
+    """In float32, the node's zeros and the rim's projection once made the gradient of the curvature NaN."""
     x = np.array([[2.0, 0.0], [1.9, 0.1], [0.1, 0.0]], np.float32)
     graph = ga.NeighborGraph.from_edge_index([[0, 1], [1, 0]], 3)
     out, pullback = ga.HyperbolicAttention(2, temperature=0.1).attend_vjp(graph, x)

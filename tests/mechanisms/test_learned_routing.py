@@ -27,7 +27,7 @@ def test_learned_routing_soft_and_hard(rng):
     CALLS.clear()
     np.testing.assert_allclose(hard.forward(q, x, v), outputs[np.arange(5), best], rtol=1e-11)
     assert sorted(seed for seed, _ in CALLS) == sorted(set(best.tolist()))
-    # straight-through: the router's gradient is the soft one at all outputs
+    # straight-through: the router's gradient is that of soft routing with all outputs
     g = rng.standard_normal((5, 4))
     g_share = np.einsum("md,mxd->mx", g, outputs)
     g_logits = shares * (g_share - (shares * g_share).sum(1, keepdims=True)) / 0.6

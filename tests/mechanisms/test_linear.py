@@ -1,4 +1,4 @@
-"""LinearAttention: exact softmax attention, the quadratic form of itself, and states for streaming."""
+"""LinearAttention against exact softmax attention and its own quadratic form, and states for streaming."""
 
 import math
 
@@ -49,7 +49,7 @@ def test_error_against_softmax_falls(rng):
 
 
 def test_weights_are_unbiased_up_to_the_normaliser(rng):
-    """Unnormalised weights average to exp(q·k/√D) over the seeds; checked on the ratio of two keys' means."""
+    """Unnormalised weights average to exp(q·k/√D) over the seeds, checked by the ratio of two keys' means."""
     q, k = rng.standard_normal(5) * 0.6, rng.standard_normal((2, 5)) * 0.6
     draws = []
     for seed in range(400):
@@ -76,7 +76,7 @@ def test_draws():
 
 @pytest.mark.parametrize("size", [1e-6, 1.0, 50.0])
 def test_streaming(rng, size):
-    """Any way of cutting the keys into pieces gives what all of them at once give."""
+    """Keys in pieces of any sizes give the same result as all keys at once."""
     attn = ga.LinearAttention(4, num_features=16, temperature=0.8)
     q, k, v = rng.standard_normal((3, 4)), rng.standard_normal((10, 4)) * size, rng.standard_normal((10, 2))
     expected = attn.forward(q, k, v)
@@ -134,7 +134,7 @@ def test_streaming_refusals(rng):
 
 
 def estimator(attn, q, k, v, seen):
-    """Σ_j φ(q)·φ(k_j) v_j / Σ_j φ(q)·φ(k_j) over what each row sees, in 60 digits; `seen` (M, N) is a log-mask."""
+    """Compute Σ_j φ(q)·φ(k_j) v_j / Σ_j φ(q)·φ(k_j) over the visible keys in 60 digits; `seen` (M, N) is a log-mask."""
     mpmath = pytest.importorskip("mpmath")
     with mpmath.workdps(60):
         w = [[mpmath.mpf(float(a)) for a in row] for row in attn.parameters()["projection"]]
@@ -216,7 +216,7 @@ def test_the_functional_causal_form_does_not_look_ahead(rng, dtype, tolerance):
     np.testing.assert_allclose(full[:-1], before, rtol=0, atol=tolerance)
 
 
-#: How far a result may be from the value of the same estimator, relative to the largest entry.
+#: Largest error of a result against the exact value of the estimator, relative to the largest entry.
 LONG = {np.float32: 1e-5, np.float64: 1e-12}
 
 
@@ -228,7 +228,7 @@ def near(found, expected, tolerance, floor=0.0):
 @pytest.mark.parametrize("dtype", LONG)
 @pytest.mark.parametrize("causal", [False, True])
 def test_exponents_near_a_thousand(rng, dtype, causal):
-    """Vectors N(0, 15²) of 64 dimensions, whose exponents float32 holds to 6e-5 alone, against 60 digits."""
+    """Compare with 60 digits for vectors N(0, 15²) of 64 dimensions, whose exponents float32 only holds to 6e-5."""
     attn = ga.LinearAttention(64, num_features=48, is_causal=causal)
     q, k, v = (rng.standard_normal((8, d)).astype(dtype) for d in (64, 64, 3))
     q, k = (x / 8 + rng.standard_normal(64).astype(dtype) * dtype(15) for x in (q, k))  # all keys have weight
@@ -256,7 +256,7 @@ def test_exponents_near_a_thousand(rng, dtype, causal):
 @pytest.mark.parametrize("size", [0.5, 2, 15])
 @pytest.mark.parametrize("causal", [False, True])
 def test_gradients_in_float32_have_its_digits(rng, size, causal):
-    """As with the same numbers in float64, whatever the length of the vectors; keys may be short or long alone."""
+    """They equal those in float64 for vectors of any norm; also if only the keys are short or long."""
     attn = ga.LinearAttention(64, num_features=48, is_causal=causal)
     w = attn.parameters()["projection"]
     for size_q, size_k in ((size, size), (0.3, size), (size, 0.3)):
@@ -308,18 +308,18 @@ def test_features_of_long_vectors_have_the_digits_of_float32(rng):
 )
 @pytest.mark.parametrize("batch", [((), ()), ((2,), ()), ((), (2,)), ((3, 1), (2,))])
 def test_causal_rows_far_apart_in_linear_memory(rng, shape, batch):
-    """Keys that grow so much that no two blocks share a stabiliser, against the matrix of weights."""
+    """Compare with the matrix of weights for keys that grow so fast that no two blocks share a stabiliser."""
     (m, n), (lead_q, lead_k) = shape, batch
     attn = ga.LinearAttention(4, num_features=6, is_causal=True)
     w = attn.parameters()["projection"]
     q, k = rng.standard_normal((*lead_q, m, 4)), rng.standard_normal((*lead_k, n, 4))
-    k *= np.geomspace(100, 0.1, n)[:, None]  # the exponents rise by thousands
+    k *= np.geomspace(100, 0.1, n)[:, None]  # the exponents change by thousands
     v, g = rng.standard_normal((*lead_k, n, 3)), rng.standard_normal((*np.broadcast_shapes(lead_q, lead_k), m, 3))
     results = [ga.vjp(ga.functional.linear_attention, q, k, v, w, is_causal=True)]
-    results.append(attn.vjp(q, k, v, attn_mask=np.ones((m, n), bool)))  # by way of the weights
+    results.append(attn.vjp(q, k, v, attn_mask=np.ones((m, n), bool)))  # a mask forces the matrix of weights
     np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-11, atol=1e-12)
     for found, wanted in zip(results[0][1](g)[:3], results[1][1](g)[:3], strict=True):
-        near(found, wanted, 1e-11, floor=1.0)  # a row with a single key has no gradient
+        near(found, wanted, 1e-11, floor=1.0)  # the gradient of a row with a single key is zero
 
 
 def test_causal_rows_far_apart_need_no_matrix(rng):

@@ -1,4 +1,4 @@
-"""LocalGlobalAttention against dense masks, and how many scores it makes."""
+"""LocalGlobalAttention against dense masks, and the number of scores that it computes."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from graphattend.mechanisms import _scaled_dot
 
 
 def seen(m, n, window, nodes):
-    """|i - j| <= w, or j global, or i global."""
+    """Return the mask |i - j| <= w, or j global, or i global."""
     i, j = np.arange(m)[:, None], np.arange(n)[None, :]
     mask = np.ones((m, n), bool) if window is None else np.abs(i - j) <= window
     return mask | np.isin(j, nodes) | np.isin(i, nodes)
@@ -53,7 +53,7 @@ def test_is_a_dense_mask(rng, shape, window, nodes):
 
 @pytest.mark.parametrize("nodes", [(), (0, 100), (5, 250, 499)])
 def test_only_the_pattern_is_scored(rng, monkeypatch, nodes):
-    """k_local + k_global scores per row (and N for global rows), a little padding aside; never M·N."""
+    """It computes k_local + k_global scores per row (N for global rows) and little padding, never M·N."""
     counted = []
     original = _scaled_dot.scaled_dot
 

@@ -35,7 +35,7 @@ def test_sphere_uses_great_circles(rng, curvature):
     np.testing.assert_allclose(w, soft(-np.array(arcs) / 0.3), rtol=1e-9)
     assert abs(np.linalg.norm(out) - r) < 1e-12 * r
     logs = []
-    for y in x[1:]:  # at a Fréchet mean the weighted logarithms add up to nothing
+    for y in x[1:]:  # at a Fréchet mean the weighted logarithms sum to zero
         u = y - (out @ y) / r**2 * out
         angle = math.acos(max(-1, min(1, float(out @ y) / r**2)))
         logs.append(u / np.linalg.norm(u) * angle * r)
@@ -62,7 +62,7 @@ def test_product_distance_is_the_root_of_the_squares(rng):
 
 def test_a_manifold_of_the_users_own():
     class Line(G.ManifoldBase):
-        """Euclidean space that defines only what it must."""
+        """Euclidean space that defines only the required methods."""
 
         def dist(self, x, y):
             return np.linalg.norm(np.asarray(x) - y, axis=-1)

@@ -1,4 +1,4 @@
-"""MixedCurvatureAttention against closed forms in every space."""
+"""MixedCurvatureAttention against closed forms in all spaces."""
 
 import math
 

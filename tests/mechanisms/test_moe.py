@@ -1,4 +1,4 @@
-"""MoEAttention: routing, which experts run, load, and gradients over graphs."""
+"""MoEAttention: routing, the experts that run, load, and gradients over graphs."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def mixture(rng, count=3, k=1, **options):
 
 
 def routing(moe, q):
-    """Indices and shares by sorting, from the published formula."""
+    """Return indices and shares from the published formula, by sorting."""
     p = moe.parameters()
     logits = q @ p["w_router"] + p["b_router"]
     order = sorted(range(len(logits)), key=lambda x: -logits[x])[: moe.top_k]
@@ -99,7 +99,7 @@ def test_nodes_go_to_their_own_experts(rng):
 
 
 def test_causal_experts_keep_their_positions(rng):
-    """A causal expert that answers row 3 must see keys 0 to 3, also where rows 0 to 2 went elsewhere."""
+    """A causal expert for row 3 must see keys 0 to 3, also if rows 0 to 2 went to other experts."""
     experts = [ga.FlashAttention(4, is_causal=True), ga.create("scaled_dot_product", 4)]
     moe = ga.MoEAttention(4, experts=experts, top_k=1)
     moe = moe.with_parameters({"w_router": rng.standard_normal((4, 2))})
@@ -175,7 +175,7 @@ def test_parameters_of_experts(rng):
 
 
 def test_gradients_of_weights_over_a_graph(rng):
-    """Also through experts with heads, and with more than one expert per node."""
+    """Also with multi-head experts, and with more than one expert per node."""
     experts = [ga.create("multi_head", 4, num_heads=2), Counting(4), ga.create("hyperbolic", 4)]
     moe = ga.MoEAttention(4, experts=experts, top_k=2)
     x = rng.standard_normal((7, 4)) * 0.3
@@ -200,7 +200,7 @@ def test_gradients_of_weights_over_a_graph(rng):
 
 
 def test_a_wrong_edge_width_is_named_as_it_was_given(rng):
-    """Not in the shape of the rows that chose the expert."""
+    """The error shows the width as given, not the shape of the rows that chose the expert."""
     experts = [ga.ScaledDotProductAttention(8), ga.EdgeFeaturedAttention(8, edge_dim=3)]
     x, edges = rng.standard_normal((6, 8)), [[0, 1, 2, 3], [1, 2, 3, 0]]
     graph = ga.NeighborGraph.from_edge_index(edges, 6, edge_features=rng.standard_normal((4, 2)))

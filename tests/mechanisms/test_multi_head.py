@@ -1,4 +1,4 @@
-"""MultiHeadAttention against a loop over heads, folded against projected."""
+"""MultiHeadAttention against a loop over heads, and folded against projected keys."""
 
 import math
 
@@ -16,7 +16,7 @@ def make(rng, **options):
 
 
 def head(attn, h, q, k, v, mask=None):
-    """One head of one query: output before w_o and weights."""
+    """Compute one head of one query: output before w_o, and weights."""
     p, e = attn.parameters(), attn.width
     at = slice(h * e, (h + 1) * e)
     zero = np.zeros(attn.num_heads * e)

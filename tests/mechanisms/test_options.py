@@ -1,4 +1,4 @@
-"""Every option of every mechanism: refused values, the near miss, builder, create, config and files."""
+"""Every option of every mechanism: invalid values, misspelt names, builder, create, config and files."""
 
 import json
 
@@ -11,7 +11,7 @@ from graphattend.mechanisms import mechanism_class
 KEYS = ga.list_mechanisms()
 OPTIONS = [(key, name) for key in KEYS for name in ga.schema(key)["properties"] if name != "dim"]
 
-#: A value of every option that is not its default.
+#: A non-default value of every option.
 OTHER = {
     "seed": 3,
     "check_finite": False,
@@ -109,7 +109,7 @@ def test_wrong_values_name_the_option(key, name):
     for value in bad_values(key, name):
         with pytest.raises(ga.InvalidConfigError) as info:
             ga.create(key, 8, **{name: value})
-        if name not in ("experts", "mechanisms", "manifold"):  # there the inner config may be what is named
+        if name not in ("experts", "mechanisms", "manifold"):  # for these the error may name the inner config
             assert str(info.value).startswith(name), (value, str(info.value))
             assert info.value.argument == name
 
@@ -174,7 +174,7 @@ def test_identity_and_immutability(key):
         attn.dim = 4
     for name, a in attn.parameters().items():
         before = a.copy()
-        a += 1.0  # a copy: the mechanism does not notice
+        a += 1.0  # a copy: this does not change the mechanism
         assert np.array_equal(attn.parameters()[name], before)
         bigger = attn.with_parameters({name: before * 2})
         assert np.array_equal(bigger.parameters()[name], before * 2)

@@ -1,4 +1,4 @@
-"""Finite inputs that overflow float32: the right answer from float64, or a typed error; never a warning."""
+"""Finite inputs that overflow float32 give float64's result or a typed error, never a warning."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from graphattend.mechanisms import mechanism_class
 
 @pytest.fixture(autouse=True, params=["flags", "no flags"])
 def flags(request, monkeypatch):
-    """With NumPy's floating-point flags (if it has them) and, as in WebAssembly, without."""
+    """Run with NumPy's floating-point flags (if it has them) and, as in WebAssembly, without."""
     if request.param == "no flags":
         monkeypatch.setattr(_float64_fallback, "FLAGS", False)
 
@@ -36,7 +36,7 @@ def test_what_overflows_in_float32_equals_float64(key, scale, sign):
     output, pullback = attn.vjp(*arrays, metadata=metadata)
     wide = attn.vjp(*(a.astype(np.float64) for a in arrays), metadata=metadata)[1](np.ones(output.shape))
     largest = max(np.abs(a).max(initial=0) for a in (*wide[:3], *wide.parameters.values()))
-    if largest > np.finfo(np.float32).max:  # nothing holds them
+    if largest > np.finfo(np.float32).max:  # no dtype can represent them
         with pytest.raises(ga.NumericalInstabilityError, match="grad_output"):
             pullback(np.ones_like(output))
         return
@@ -101,7 +101,7 @@ def test_a_gradient_whose_parts_overflow_is_that_of_float64(rng):
 
 @pytest.mark.parametrize("key", ga.list_mechanisms())
 def test_no_gradient_overflows_in_silence(key):
-    """Each of them is looked at, not the query's alone."""
+    """All gradients are checked, not only the query's."""
     attn, (q, k, v), metadata = _case(key, 1e3, np.float32)
     for g in (1e30, 3e38):
         output, pullback = attn.vjp(q, k, v, metadata=metadata)
@@ -129,7 +129,7 @@ def test_a_finite_mask_that_float32_cannot_hold_stays_finite(key, value):
     seen = np.arange(7) >= 3 if value < 0 else np.arange(7) < 3
     np.testing.assert_array_equal(attn.attention_weights(q, k, attn_mask=mask)[..., ~seen], 0)
     everywhere = attn.attention_weights(q, k, attn_mask=np.full(7, value))
-    np.testing.assert_allclose(everywhere.sum(axis=-1), 1, rtol=1e-5)  # all the same is not hidden
+    np.testing.assert_allclose(everywhere.sum(axis=-1), 1, rtol=1e-5)  # equal scores are not masked ones
     assert np.isfinite(attn.forward(q, k, v, attn_mask=mask)).all()
 
 
@@ -148,7 +148,7 @@ def test_a_curvature_that_float32_rounds_to_zero():
 
 
 def _alarming(function):
-    """The function, with an overflow flag that means nothing, as some BLAS libraries raise."""
+    """Return the function with a spurious overflow flag, as some BLAS libraries raise."""
 
     def wrapped(*args):
         np.square(np.full(2, 1e30, np.float32))

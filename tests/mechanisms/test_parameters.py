@@ -1,4 +1,4 @@
-"""The laws also hold for options that are not the default."""
+"""The laws also hold for non-default options."""
 
 import pytest
 
@@ -50,7 +50,7 @@ CASES = [
     ("dynamic_heads", {"threshold": 0.0}),
     ("dynamic_heads", {"threshold": 0.7, "gate_temperature": 0.5, "num_heads": 2, "bias": False}),
 ]
-#: Laws in which a rearranged input may send a query to another expert, or end a set of heads.
+#: Laws in which a rearranged input may change a query's expert or set of heads.
 WITHOUT = {"deterministic"}
 
 
@@ -66,7 +66,7 @@ CAUSAL = [("flash", {"is_causal": True, "block_size": 2}), ("linear", {"is_causa
 
 @pytest.mark.parametrize(("key", "options"), CAUSAL)
 def test_causal(key, options):
-    """Rows are positions then, and the neighbours of a node have no order."""
+    """Rows are positions, so laws about the order of keys and about graphs do not apply."""
     attn = ga.create(key, 8, **options)
     assert attn.rows_are_positions
     laws = [law for law in LAWS if law not in ("permutation", "attend_is_loop", "attend_gradients")]
@@ -76,6 +76,6 @@ def test_causal(key, options):
 
 
 def test_straight_through_is_not_the_derivative():
-    """Hard routing keeps every law but those about gradients, which are the soft ones by design."""
+    """Hard routing satisfies all laws except those of gradients, which by design are those of soft routing."""
     attn = ga.create("learned_routing", 8, mode="hard", mechanisms=TWO)
     check_mechanism(attn, laws=[law for law in LAWS if "gradients" not in law])

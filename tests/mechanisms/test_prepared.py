@@ -1,4 +1,4 @@
-"""Prepared keys and values: same results (see the law), own copies, and refusals."""
+"""Prepared keys and values: equal results (see the law), their own copies, and errors."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_refusals(key):
         name, a = next(iter(attn.parameters().items()))
         with pytest.raises(ga.InvalidConfigError, match="keys"):
             attn.with_parameters({name: a * 1.5 - 0.01}).forward(q, prepared, **rest)
-    again = attn.with_parameters(attn.parameters())  # equal, so that it may use it
+    again = attn.with_parameters(attn.parameters())  # equal parameters, so it may use the prepared keys
     np.testing.assert_allclose(again.forward(q, prepared, **rest), attn.forward(q, k, v, **rest), rtol=1e-9, atol=1e-12)
     with pytest.raises(ga.InvalidConfigError, match="values"):
         attn.forward(q, prepared, v, **rest)

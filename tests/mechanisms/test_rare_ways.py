@@ -1,4 +1,4 @@
-"""Ways through the mechanisms that few calls take: arguments that default, dropout's gradient, own classes that lack parts."""
+"""Rare paths through the mechanisms: default arguments, gradients of dropout, incomplete user-defined classes."""
 
 import dataclasses
 from typing import Any, ClassVar
@@ -87,7 +87,7 @@ def test_rubbish_that_every_row_sees_goes_on():
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scoreless(ga.Attention):
-    """A class whose author forgot the scores."""
+    """A class without scores."""
 
     key: ClassVar[str] = "scoreless"
     family: ClassVar[str] = "core"
@@ -101,7 +101,7 @@ def test_a_class_without_scores_says_so():
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pairless(Biased, ga.Attention):
-    """The same for a class of products and a bias."""
+    """A class of dot products and a bias without scores of pairs."""
 
     key: ClassVar[str] = "pairless"
     family: ClassVar[str] = "core"
@@ -114,14 +114,14 @@ def test_a_class_without_scores_of_pairs_says_so():
 
 
 class Careless(ga.ScaledDotProductAttention):
-    """A class that takes everything."""
+    """A class that accepts all inputs."""
 
     def forward(self, *arrays: Any, **options: Any) -> Any:
         return np.zeros(self.dim)
 
 
 class Forgetful(ga.EdgeFeaturedAttention):
-    """A class that does without the metadata it needs."""
+    """A class that does not declare the metadata it needs."""
 
     def forward(self, *arrays: Any, metadata: Any = None, **options: Any) -> Any:
         return np.zeros(self.dim) if metadata is None else super().forward(*arrays, metadata=metadata, **options)

@@ -1,4 +1,4 @@
-"""The navigator as a policy, as a search, and what training makes of it."""
+"""The navigator as a policy, as a search, and after training."""
 
 import heapq
 
@@ -11,21 +11,21 @@ from graphattend.mechanisms._policy_gradient import objective
 
 
 def points(count=300, dim=6, seed=0):
-    """A few directions matter much more than the others."""
+    """Draw points whose variance is concentrated in a few directions."""
     return np.random.default_rng(seed).standard_normal((count, dim)) * np.linspace(3, 0.5, dim)
 
 
 @pytest.fixture(scope="module")
 def world():
     x = points()
-    edges = np.random.default_rng(1).integers(0, 300, (2, 300))  # a few long links keep it in one piece
+    edges = np.random.default_rng(1).integers(0, 300, (2, 300))  # a few long links keep the graph connected
     near = ga.NeighborGraph.knn(x, 6).to_edge_index()
     both = np.concatenate([near, near[::-1], edges, edges[::-1]], axis=1)
     return ga.NeighborGraph.from_edge_index(both, 300), x
 
 
 def reference_greedy(graph, x, query, entry, k, budget):
-    """Best-first search with Python's own structures on networkx's adjacency."""
+    """Search best-first with Python's data structures on networkx's adjacency."""
     known = graph.to_networkx()
     distance = {entry: float(((x[entry] - query) ** 2).sum())}
     queue = [(distance[entry], entry)]
@@ -82,7 +82,7 @@ def test_work_is_exact_where_a_coordinate_is_a_third_of_a_distance(rank):
 
 
 def test_work_counts_the_projection_of_the_query():
-    """By hand on a path 0-1-2-3 of 4 dimensions, rank 2: 2 for the query, 1 for each visit, 1/2 for each new neighbour."""
+    """By hand on the path 0-1-2-3 in 4 dimensions, rank 2: 2 for the query, 1 per visit, 1/2 per new neighbour."""
     graph = ga.NeighborGraph.from_edge_index([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]], 4)
     x = np.arange(4.0)[:, None] * np.ones(4)
     navigator = ga.RLNavigator(4, rank=2).fitted(x)
@@ -93,7 +93,7 @@ def test_work_counts_the_projection_of_the_query():
 
 
 def test_coordinates_are_summed_only_as_far_as_the_order_needs():
-    """By hand, all 8 coordinates in two steps: of the neighbours of node 0, the near one is completed, the far one is not."""
+    """By hand, 8 coordinates in two steps: of node 0's neighbours only the near one's sum is completed."""
     graph = ga.NeighborGraph.from_edge_index([[1, 2], [0, 0]], 3)
     x = np.array([[4.0] + [0] * 7, [0] * 8, [9] + [0] * 7])
     found = ga.RLNavigator(8).search(graph, x, np.zeros(8), k=1, budget=16)
@@ -102,7 +102,7 @@ def test_coordinates_are_summed_only_as_far_as_the_order_needs():
 
 
 def reference_visits(graph, x, query, entry, count, codes, code):
-    """Order of visits by complete estimates, with plain lists."""
+    """Return the order of visits by complete estimates, with plain lists."""
     known, estimate = graph.to_networkx(), {}
     visited, best = [], entry
     while best is not None and len(visited) < count:
@@ -168,7 +168,7 @@ def test_recall_takes_the_least_budget_that_reached_it(world, calibrated, recall
 
 @pytest.mark.parametrize("rank", [1, 2, 6])
 def test_a_calibrated_search_is_nowhere_below_greedy(world, rank):
-    """On the queries it was calibrated with, at every budget; with one coordinate of six, greedy search has to help."""
+    """On the calibration queries, at every budget; with one of six coordinates, greedy search has to help."""
     graph, x = world
     plain, queries = ga.RLNavigator(6, rank=rank).fitted(x), points(30, seed=11)
     calibrated = plain.calibrate(graph, x, queries, k=5, entry=3, budget=150)
@@ -183,7 +183,7 @@ def test_a_calibrated_search_is_nowhere_below_greedy(world, rank):
 
 
 def test_half_the_work_of_greedy_search_suffices():
-    """Where 8 of 64 dimensions hold most of the spread: recall@10 of 0.95 on queries not calibrated with."""
+    """With most variance in 8 of 64 dimensions: recall@10 of 0.95 on queries not used for calibration."""
     rng = np.random.default_rng(20)
     x, known, queries = (rng.standard_normal((n, 64)) * np.arange(1, 65) ** -1.2 for n in (1500, 60, 60))
     near = ga.NeighborGraph.knn(x, 10).to_edge_index()
@@ -270,7 +270,7 @@ def test_fitted_scores_are_distances_where_the_axes_suffice():
 
 
 def test_policy_gradient_is_unbiased(world):
-    """Over many walks of one step the mean gradient is that of the expected reward, taken by differences."""
+    """The mean gradient over many one-step walks is that of the expected reward, computed by differences."""
     graph, x = world
     navigator = ga.RLNavigator(6, rank=2, sharpness=0.1)
     query, params = points(1, seed=8), navigator.parameters()
@@ -299,7 +299,7 @@ TRAINING = {"epochs": 12, "lr": 0.03, "batch_size": 32, "rollouts": 2}
 
 @pytest.fixture(scope="module")
 def training(world):
-    """A navigator with random axes, the same one trained, and the losses on the way."""
+    """Return a navigator with random axes, the same navigator trained, and the losses."""
     graph, x = world
     start, losses = ga.RLNavigator(6, rank=2, seed=1), []
     trained = start.train(graph, x, points(96, seed=9), **TRAINING, on_progress=lambda p: losses.append(p.loss))

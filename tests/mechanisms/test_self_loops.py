@@ -1,4 +1,4 @@
-"""Self-loops in a single neighbourhood: `forward` with the query as its own last key."""
+"""Self-loops in a single neighbourhood equal `forward` with the query as an additional last key."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ class Looped(EdgeFeaturedAttention):
         return dataclasses.replace(attn, add_self_loops=True, bias=False), inputs
 
 
-#: Not these: weights have one more column, masked rows see themselves, whole graphs are below, a file names the key.
+#: Excluded laws: weights have one more column, masked rows see themselves, graphs are tested below, files have a key.
 OTHER = ("shapes", "masks", "weight_gradients", "attend_is_loop", "round_trip")
 
 
@@ -47,7 +47,7 @@ def test_forward_over_metadata_is_attend(options, rng):
         prepared = attn.prepare(x[row], x[row])
         np.testing.assert_array_equal(attn.forward(x[i], prepared, **call)[0], out)
         np.testing.assert_array_equal(attn.attention_weights(x[i], prepared, metadata=graph.metadata(i)), w)
-    # An isolated node, as one whose keys are all masked, sees itself alone.
+    # An isolated node sees only itself, like a node whose keys are all masked.
     masked = {"attn_mask": np.zeros(2, bool), "metadata": graph.metadata(0)}
     np.testing.assert_allclose(attn.forward(x[3], x[:2], x[:2], **masked), output[3], rtol=1e-12)
 
@@ -60,7 +60,7 @@ def test_gradients(fill, kind, rng):
     features = rng.standard_normal((5, 2))
     mask = None if kind is None else rng.random((2, 3, 5)) > 0.4
     if kind is not None:
-        mask[:, 1] = False  # this row sees itself alone
+        mask[:, 1] = False  # this row sees only itself
         mask = mask if kind is bool else np.where(mask, rng.standard_normal(mask.shape), -np.inf)
 
     def run(q, k, v, e):

@@ -1,4 +1,4 @@
-"""One query with its weights in one kernel call: what the composed way gives, with gradients, and the same refusals."""
+"""One query and its weights in one kernel call: results, gradients and errors equal those of the composed path."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_gradients_that_overflow_are_computed_again_or_refused(rng: np.random.Ge
     attn = ga.create("scaled_dot_product", 8)
     q, k, v = (rng.standard_normal(shape).astype(np.float32) for shape in (8, (5, 8), (5, 8)))
     q, k, v = 1e-6 * q, 1e-6 * k, 1e5 * v
-    g = np.full(8, 1e34, np.float32)  # the gradients of the weights leave float32, those of the inputs do not
+    g = np.full(8, 1e34, np.float32)  # the gradients of the weights overflow float32, those of the inputs do not
     assert np.abs(v.astype(float) @ g).max() > np.finfo(np.float32).max
     pull, wide = (attn.vjp(*(x.astype(dtype) for x in (q, k, v)))[1] for dtype in (np.float32, np.float64))
     for ours, theirs in zip(pull(g)[:3], wide(g)[:3], strict=True):

@@ -1,4 +1,4 @@
-"""Sizes out of a file or a typing error: a typed error before memory is taken."""
+"""Absurd sizes, from a file or a typing error, raise a typed error before memory is allocated."""
 
 import tracemalloc
 
@@ -35,7 +35,7 @@ def test_a_huge_dim(key):
         ga.create(key, 10**400)
 
 
-# 30 000 would be allowed where someone asks for it, but not for a file of a few hundred bytes.
+# A caller may ask for 30 000, but a file of a few hundred bytes may not.
 @pytest.mark.parametrize("suffix", ["npz", "safetensors"])
 @pytest.mark.parametrize("key", ["multi_head", "linear", "cross_space", "rl_navigator", "moe", "edge_featured"])
 def test_a_small_file_cannot_ask_for_large_parameters(key, suffix, tmp_path):

@@ -51,7 +51,7 @@ def test_formula(rng, mode):
 @pytest.mark.parametrize("mode", ["bias", "both"])
 def test_attend_uses_the_centralities_of_networkx(rng, mode):
     nx = pytest.importorskip("networkx")
-    pytest.importorskip("scipy")  # networkx's PageRank is made of SciPy's
+    pytest.importorskip("scipy")  # networkx needs SciPy for PageRank
     network = nx.karate_club_graph()
     for *_, data in network.edges(data=True):
         data.clear()
