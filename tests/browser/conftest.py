@@ -1,4 +1,4 @@
-"""The demo, built and served, in a Chromium that reports every error and every request to elsewhere."""
+"""The demo, built and served, in a Chromium that reports every error and every request to other origins."""
 
 import dataclasses
 import threading
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
-    """Where the demo is served."""
+    """Serve the demo; return its address."""
     with serve.server(0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -22,21 +22,21 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A Chromium."""
+    """Start a Chromium."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
         browser.close()
 
 
-#: Notes the phases of Python's start as the page shows them.
+#: Records the phases of Python's start that the page shows.
 PHASES = """new MutationObserver(() => { const now = document.querySelector('.steps .now')?.textContent;
   if (now) (window.seen ??= new Set()).add(now); }).observe(document, {childList: true, subtree: true, attributes: true})"""
 
 
 @dataclasses.dataclass
 class Start:
-    """What one saw while Python started: who gave the first answer, and the last."""
+    """What the page showed while Python started: the sources of the first and the last answer."""
 
     phases: list[str]
     early: Weights
@@ -48,7 +48,7 @@ class Start:
 
 @pytest.fixture(scope="session")
 def started(browser: Browser, address: str) -> Iterator[tuple[Page, list[str], Start]]:
-    """A page, what it complained of, and how it started."""
+    """Return a page, its complaints, and its start."""
     complaints: list[str] = []
     page = opened(browser, address, complaints)
     page.add_init_script(PHASES)
@@ -64,13 +64,13 @@ def started(browser: Browser, address: str) -> Iterator[tuple[Page, list[str], S
 
 @pytest.fixture(scope="session")
 def shared(started: tuple[Page, list[str], Start]) -> tuple[Page, list[str]]:
-    """One page for all tests, because Python takes seconds to start."""
+    """Share one page among all tests, because Python takes seconds to start."""
     return started[:2]
 
 
 @pytest.fixture
 def page(shared: tuple[Page, list[str]], address: str) -> Iterator[Page]:
-    """The page as at the start; it must not have complained by the end of the test."""
+    """Reset the page to its initial state; fail if it has complained by the end of the test."""
     page, complaints = shared
     page.evaluate("location.hash = '#'; location.hash = ''")
     expect(page.locator("#mechanism")).to_have_value("scaled_dot_product")
@@ -79,5 +79,5 @@ def page(shared: tuple[Page, list[str]], address: str) -> Iterator[Page]:
     settle(page)
     yield page
     found = complaints.copy()
-    complaints.clear()  # the next test answers for its own alone
+    complaints.clear()  # each test fails only for its own complaints
     assert found == []

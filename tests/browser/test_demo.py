@@ -1,4 +1,4 @@
-"""The demo does what its controls say, and its numbers are those of native Python."""
+"""The demo's controls work as labelled, and its numbers equal native Python's."""
 
 import json
 from pathlib import Path

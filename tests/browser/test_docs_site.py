@@ -1,4 +1,4 @@
-"""The documentation site in Chromium: examples that run, a strict policy, no request to elsewhere, search from disk, axe."""
+"""The documentation site in Chromium: examples that run, a strict policy, no other origins, search from disk, axe."""
 
 import gzip
 import io
@@ -23,10 +23,10 @@ SERIOUS = """async () => (await axe.run(document, { resultTypes: ['violations'] 
 POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
-#: What a page waits for before it is drawn: style sheets, and scripts that neither wait nor run aside.
+#: Resources that block rendering: style sheets, and scripts without `defer` or `async`.
 BLOCKING = """() => [...document.querySelectorAll('link[rel=stylesheet], script[src]:not([defer], [async], [type=module])')]
   .map(e => e.href ?? e.src)"""
-#: What a reader opens first.
+#: Pages that readers open first.
 STARTS = ["start/python.html", "start/web-page.html", "start/nodejs.html"]
 START = STARTS[0]
 
@@ -39,7 +39,7 @@ class Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_blocks_run_and_can_be_edited(page: Page, docs: str) -> None:
     blocks = page.locator("live-example")
     expect(blocks.first.locator(".live-output")).to_be_empty()
     assert not any("pyodide" in entry for entry in page.evaluate("performance.getEntries().map(e => e.name)"))
-    blocks.nth(1).locator("button").click()  # runs the first, too, of which it needs the graph
+    blocks.nth(1).locator("button").click()  # also runs the first block, whose graph it needs
     expect(blocks.nth(1).locator("button")).to_have_text("Run again", timeout=90_000)
     assert "cid" in blocks.nth(0).inner_text() or "ann" in blocks.nth(0).locator(".live-output").inner_text()
     expect(blocks.nth(1).locator(".live-output")).to_have_text("Done; nothing was printed.")
@@ -158,7 +158,7 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, docs: str) -> None:
 
 
 def shadows(page: Page, selector: str, scrolled: float) -> tuple[bool, bool]:
-    """Whether the left and the right edge of what scrolls are shaded, at a share of its way; cells are made invisible."""
+    """Return whether a scrolled element's left and right edges are shaded; `scrolled` is a share of the way."""
     part = page.locator(selector).first
     part.evaluate("(e, share) => { e.scrollLeft = share * (e.scrollWidth - e.clientWidth) }", scrolled)
     page.add_style_tag(content=f"{selector} *, {selector} *::before {{ visibility: hidden !important }}")
@@ -186,10 +186,10 @@ def test_what_can_be_scrolled_is_shaded_where_there_is_more(browser: Browser, do
 
 @pytest.mark.parametrize("name", STARTS)
 def test_a_start_page_is_light(page: Page, docs: str, name: str) -> None:
-    """At most 200 kB before the first run; on a slow mobile connection the first paint comes within a second.
+    """A page has at most 200 kB before the first run; on a slow mobile connection it paints within a second.
 
-    The connection is Lighthouse's: 150 ms there and back, 1.6 Mbit/s. Three ways are waited for (connection, page, what the
-    page blocks on), and all bytes that the first paint needs.
+    The connection is Lighthouse's: 150 ms round trip, 1.6 Mbit/s. The estimate counts three round trips (connection, page,
+    blocking resources) and all bytes that the first paint needs.
     """
     bodies: dict[str, bytes] = {}
     page.on("response", lambda response: bodies.update({response.url: response.body()}))

@@ -1,4 +1,4 @@
-"""For everyone: keys for everything, answers in time."""
+"""Accessibility: keys for everything, and answers in time."""
 
 import json
 
@@ -39,12 +39,12 @@ def test_reduced_motion_goes_in_one_step(page: Page) -> None:
 
 def test_the_first_paint_needs_no_script(browser: Browser, address: str) -> None:
     page = browser.new_page(service_workers="block")
-    page.route("**/*.js", lambda route: route.abort())  # over WebDriver BiDi scripts cannot be switched off
+    page.route("**/*.js", lambda route: route.abort())  # WebDriver BiDi cannot disable scripts
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.removeprefix(address)))
     page.goto(address)
     expect(page.locator("h1")).to_have_text("Who attends to whom")
-    assert page.locator("h1").evaluate("e => getComputedStyle(e).fontSize") != "32px"  # its style is there
+    assert page.locator("h1").evaluate("e => getComputedStyle(e).fontSize") != "32px"  # the style sheet is loaded
     assert {"", "style.css"} <= set(asked) <= {"", "style.css", "icon.svg", "main.js"}
     page.context.close()
 
@@ -96,4 +96,4 @@ def test_a_hundred_thousand_edges_move_smoothly(page: Page) -> None:
     pairs = [(page.evaluate(rate, arg=True), page.evaluate(rate, arg=False)) for _ in range(2)]
     moving, resting = max(pairs, key=lambda pair: pair[0])
     print(f"{moving:.0f} frames a second while zooming, {resting:.0f} at rest")
-    assert moving >= min(30, 0.5 * resting)  # a loaded machine has fewer at rest, too
+    assert moving >= min(30, 0.5 * resting)  # a busy machine has fewer frames at rest, too

@@ -1,4 +1,4 @@
-"""Groups, gestures, experts, the navigator, models that come back, graphs with classes: as native Python and networkx have it."""
+"""Groups, gestures, experts, the navigator, reloaded models and graphs with classes, against native Python and networkx."""
 
 import io
 import re
@@ -15,7 +15,7 @@ from graphattend.analysis import make, scaled_latents
 
 
 def groups_of(page: Page) -> list[list[str]]:
-    """The rows of the table of groups."""
+    """Return the rows of the table of groups."""
     details = page.locator(".behind", has_text="The groups as a table")
     details.locator("summary").click()
     details.locator("tbody tr").first.wait_for()
@@ -194,12 +194,12 @@ def test_which_characters_does_marius_attend_to(page: Page) -> None:
     expect(reason).to_contain_text("distance")
     compared = page.locator("#why .against")
     expect(compared).to_contain_text("scaled dot product")
-    # By the numbers it is less, and the page says so.
+    # The numbers say less, and so does the page.
     expect(compared).to_contain_text(f"it is {100 * flat:.1f} %, {'more' if flat > curved else 'less'}: there")
 
 
 def test_is_your_own_graph_tree_like(page: Page) -> None:
-    """A visitor's second question: is my graph like a tree, and what would you use for it?"""
+    """A visitor's second question: is my graph like a tree, and which mechanism suits it?"""
     tree = nx.random_labeled_tree(24, seed=1)
     lines = "source,target\n" + "".join(f"n{a},n{b}\n" for a, b in tree.edges)
     upload = {"name": "mine.csv", "mimeType": "text/csv", "buffer": lines.encode()}

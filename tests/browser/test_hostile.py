@@ -1,4 +1,4 @@
-"""Fifty inputs that mean harm: nothing of them runs, and what cannot be read is told in one clear message."""
+"""Fifty hostile inputs: nothing in them runs, and unreadable ones give one clear message."""
 
 import json
 import random
@@ -89,7 +89,7 @@ ADDRESSES = [
 
 @pytest.fixture
 def watched(page: Page) -> Page:
-    """The page; it opens no dialog, and no text has become an element."""
+    """Provide the page, and check that it opens no dialog and that no text becomes an element."""
     dialogs: list[str] = []
     page.once("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     yield page
@@ -143,7 +143,7 @@ def test_a_long_reading_can_be_cancelled(watched: Page) -> None:
 
 
 def give_large(page: Page, name: str, size: int) -> None:
-    """A file too large to be sent through the test's wire, made in the page and dropped."""
+    """Create a file in the page, because it is too large to send, and drop it."""
     after(
         page,
         lambda: page.evaluate(

@@ -1,8 +1,8 @@
-"""How every view looks: nothing serious for axe, no target too small, nothing wider than the page, and the pictures as they were.
+"""Looks of every view: no serious finding of axe, no target too small, no overflow in width, and pictures as recorded.
 
-A machine has its own fonts, so what is compared does not depend on them: where the parts of the page lie across and in which
-order they follow each other down, and the pictures without their letters, a few cells wide. After a change that is wanted,
-``GRAPHATTEND_LOOKS=write`` writes ``looks/`` anew (and whole screenshots into ``build/screenshots/``, to look at).
+Machines have different fonts, so the comparison does not depend on them: it takes the horizontal places and the vertical
+order of the page's parts, and the pictures without their letters, a few cells wide. After an intended change,
+``GRAPHATTEND_LOOKS=write`` rewrites ``looks/`` (and writes whole screenshots to ``build/screenshots/``).
 """
 
 import io
@@ -23,9 +23,9 @@ LOOKS = Path(__file__).parent / "looks"
 SHOTS = ROOT / "build" / "screenshots"
 WRITE = os.environ.get("GRAPHATTEND_LOOKS") == "write"
 
-#: Schemes and sizes.
+#: Colour schemes and sizes.
 LOOK = {"light": ("light", 1280, 900), "dark": ("dark", 1280, 900), "phone": ("light", 360, 740)}
-#: Cells of a picture's likeness; how far a cell and the mean of all may be off, of 255.
+#: Number of cells of a picture's thumbnail; largest difference of a cell and of the mean, of 255.
 CELLS, MOST, MEAN = 20, 60, 6
 
 SMALL = """() => [...document.querySelectorAll('button, select, input, textarea, summary, nav a, a.button')].filter(e => {
@@ -40,14 +40,14 @@ PARTS = """() => [...document.querySelectorAll('header, nav, .side, main section
                         top: box.top + scrollY }))"""
 PICTURES = """() => [...document.querySelectorAll('main svg, main canvas')].map(e => e.getBoundingClientRect())
   .filter(box => box.width > 90 && box.height > 90).map(b => [b.left + scrollX, b.top + scrollY, b.right + scrollX, b.bottom + scrollY])"""
-#: Letters of a picture depend on the machine.
+#: Hides letters, which depend on the machine.
 WORDLESS = """on => { const sheet = new CSSStyleSheet();
   sheet.replaceSync('svg text { visibility: hidden } .zoom { visibility: hidden }');
   document.adoptedStyleSheets = on ? [sheet] : []; }"""
 
 
 def own_graph() -> str:
-    """A small graph in the address: its vectors and places are computed in the page, the same on every machine."""
+    """Return a small graph for the address; the page computes the same vectors and places on every machine."""
     graph = nx.florentine_families_graph()
     names = list(graph)
     rows = [[names.index(n) for n in graph[name]] for name in names]
@@ -63,14 +63,14 @@ def own_graph() -> str:
 
 
 def address(view: str) -> str:
-    """A state of the view that has everything on it."""
+    """Return the address of a state of the view that shows everything."""
     graph = {"search": "graph=hnsw", "geometry": "graph=animals&node=mammal"}.get(view, own_graph())
     return f"view={view}&{graph}{'&tour=3' if view == 'attention' else ''}"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def axe(shared: tuple[Page, list[str]]) -> None:
-    """Axe within the page."""
+    """Load axe into the page."""
     shared[0].evaluate(AXE.read_text(encoding="utf-8"))
 
 
@@ -90,7 +90,7 @@ def test_every_view(page: Page, view: str) -> None:
 
 
 def look(page: Page, view: str, name: str) -> tuple[list[list], np.ndarray]:
-    """The parts of the page in their order, with their places in sixths of the width, and the likeness of the pictures."""
+    """Return the page's parts in order, with places in sixths of the width, and thumbnails of the pictures."""
     scheme, width, height = LOOK[name]
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": height})
@@ -118,7 +118,7 @@ def look(page: Page, view: str, name: str) -> tuple[list[list], np.ndarray]:
 
 
 def fit(box: list[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """A box within the screenshot."""
+    """Clip a box to the screenshot."""
     left, top, right, bottom = box
     return max(0, left), max(0, top), min(size[0], right), min(size[1], bottom)
 

@@ -1,4 +1,4 @@
-"""The editor of a sparse pattern: shapes, pairs drawn by hand, undo and address, with density, cost and weights of native NumPy."""
+"""The editor of sparse patterns: shapes, drawn pairs, undo and address, with native NumPy's density, cost and weights."""
 
 import math
 import re
@@ -15,14 +15,14 @@ N, DIM = 32, 16
 
 @pytest.fixture
 def editor(page: Page) -> Page:
-    """The page with the pattern as at the start: a window of two and two global positions."""
+    """Open the page with the initial pattern: a window of two and two global positions."""
     go(page, "view=sparse")
     page.wait_for_selector(".pattern [data-weight]")
     return page
 
 
 def seen(page: Page) -> np.ndarray:
-    """Which query sees which key in the picture."""
+    """Read from the picture which query sees which key."""
     out = np.zeros(N * N, bool)
     out[page.evaluate("[...document.querySelectorAll('.pattern [data-pair]')].map(e => Number(e.dataset.pair))")] = True
     return out.reshape(N, N)
@@ -33,7 +33,7 @@ def shown(page: Page, name: str) -> float:
 
 
 def vectors() -> np.ndarray:
-    """The page's random vectors: Box and Muller's normal numbers of mulberry32."""
+    """Return the page's random vectors: normal numbers by Box–Muller from mulberry32."""
     state, mask = 3, 0xFFFFFFFF
 
     def uniform() -> float:
@@ -49,14 +49,14 @@ def vectors() -> np.ndarray:
 
 
 def at(page: Page, query: int, key: int) -> tuple[float, float]:
-    """The middle of a cell on the screen."""
+    """Return the middle of a cell on the screen."""
     page.locator(".pattern").scroll_into_view_if_needed()
     box = page.locator(".pattern").bounding_box()
     return box["x"] + box["width"] * (key + 0.5) / N, box["y"] + box["height"] * (query + 0.5) / N
 
 
 def stroke(page: Page, *cells: tuple[int, int], steps: int = 4) -> None:
-    """Press on the first cell, move over the others, let go."""
+    """Press on the first cell, move over the others, and release."""
     page.mouse.move(*at(page, *cells[0]))
     page.mouse.down()
     for cell in cells[1:]:
@@ -126,7 +126,7 @@ def test_a_stroke_leaves_no_gaps_and_is_one_step_back(editor: Page) -> None:
     stroke(editor, (2, 10), (2, 28), steps=2)
     assert seen(editor)[2, 10:29].all()
     assert seen(editor).sum() == N + 19
-    stroke(editor, (2, 28), (2, 20))  # begins on a drawn cell: erases
+    stroke(editor, (2, 28), (2, 20))  # starts on a drawn cell, so it erases
     assert seen(editor)[2].nonzero()[0].tolist() == [2, *range(10, 20)]
     editor.get_by_role("button", name="Undo").click()
     assert seen(editor)[2, 10:29].all()
@@ -158,7 +158,7 @@ def test_keys_draw_and_tell(editor: Page) -> None:
     assert (seen(editor) == np.eye(N)).all()
     editor.keyboard.press("Control+Shift+Z")
     assert seen(editor)[1, 3]
-    editor.keyboard.press("Space")  # the cursor has stayed where the keys took it
+    editor.keyboard.press("Space")  # the cursor is still where the keys moved it
     assert seen(editor)[1, 6]
 
 
@@ -200,7 +200,7 @@ def test_a_phone_draws_with_a_finger(editor: Page) -> None:
     assert found["width"] > 290
     assert editor.locator(".pattern").evaluate("e => getComputedStyle(e).touchAction") == "none"
     below = editor.locator("#pattern-state").bounding_box()
-    assert 0 < below["y"] - found["y"] - found["height"] < 160  # the numbers are in sight of the picture
+    assert 0 < below["y"] - found["y"] - found["height"] < 160  # the numbers are close to the picture
     stroke(editor, (4, 20), (9, 20))
     assert seen(editor)[4:10, 20].all()
     editor.set_viewport_size({"width": 1280, "height": 900})

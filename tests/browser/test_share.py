@@ -1,4 +1,4 @@
-"""What can be taken away says the same as the page: addresses, pictures, numbers, programs that run as pasted, frames."""
+"""Addresses, pictures, numbers, programs and frames taken from the page agree with it."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ STATES = ["mechanism=hyperbolic&node=Marius&option.curvature=-2", "node=Marius&m
 
 
 def rows(page: Page) -> dict[str, float]:
-    """The table of neighbours."""
+    """Return the rows of the table of neighbours."""
     found = page.locator("#neighbours tbody tr").all()
     return {r.locator("th").inner_text(): float(r.locator("td").first.inner_text()[:-2]) / 100 for r in found}
 
@@ -48,7 +48,7 @@ def test_python_runs_as_pasted(page: Page, tmp_path: Path, state: str) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which graphattend and pyodide are installed."""
+    """Return a folder in which graphattend and pyodide are installed."""
     folder = tmp_path_factory.mktemp("project")
     package = folder / "node_modules" / "graphattend"
     shutil.copytree(ROOT / "js" / "dist", package / "dist")

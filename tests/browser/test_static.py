@@ -1,4 +1,4 @@
-"""The folder that `make demo` writes: any static host will do, another page can frame it, and later no network is needed."""
+"""The folder that `make demo` writes works on any static host, in another page's frame, and later without network."""
 
 import functools
 import http.server
@@ -14,12 +14,12 @@ from playwright.sync_api import Browser, expect
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A static host that says nothing and knows nothing of isolation."""
+    """A static host without log and without headers for isolation."""
 
     extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript"}  # noqa: RUF012
 
     def log_message(self, *_: object) -> None:
-        """Say nothing about each request."""
+        """Log nothing."""
 
 
 def hosted(folder: Path) -> http.server.ThreadingHTTPServer:
@@ -30,7 +30,7 @@ def hosted(folder: Path) -> http.server.ThreadingHTTPServer:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The demo within a folder of a site."""
+    """Serve the demo in a subfolder of a site."""
     site = tmp_path_factory.mktemp("site")
     demo.write(site / "deep" / "demo")
     (site / "other.html").write_text(

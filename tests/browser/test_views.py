@@ -1,4 +1,4 @@
-"""Every view does what its controls say, and its numbers are those of native Python."""
+"""Every view's controls work as labelled, and its numbers equal native Python's."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from graphattend.analysis import analyze, make, scaled_latents
 
 
 def graph_of(name: str) -> tuple[ga.NeighborGraph, np.ndarray, dict]:
-    """A graph of the gallery, its latent vectors, and the file."""
+    """Return a graph of the gallery, its latent vectors, and its file."""
     data = gallery(name)
     weights = data["edgeWeights"]
     graph = ga.NeighborGraph(
@@ -34,7 +34,7 @@ def by_name(graph: ga.NeighborGraph, weights: np.ndarray) -> dict[tuple[str, str
 
 @pytest.fixture(scope="module")
 def young(browser: Browser, address: str) -> Page:
-    """A page whose Python never arrives: all it knows comes from files and kernels."""
+    """Open a page whose Python never loads: its answers come from files and kernels."""
     page = opened(browser, address, [])
     page.route("**/pyodide/**", lambda route: None)
     page.goto(address)
@@ -67,7 +67,7 @@ def test_answers_before_python(young: Page, key: str, options: dict) -> None:
 
 
 def steps(page: Page) -> dict[str, float]:
-    """The numbers of the panel's steps, by name."""
+    """Return the numbers of the panel's steps by name."""
 
     def number(text: str) -> float:
         text = text.replace("−", "-")
@@ -151,7 +151,7 @@ def test_coordinates_are_added_up(page: Page, key: str) -> None:
     strip = page.locator("#why .vectors svg").first
     strip.hover(position={"x": strip.bounding_box()["width"] * 2.5 / len(q), "y": 9})
     assert read("; sum of 3: ") == pytest.approx(terms[:3].sum(), rel=1e-3)
-    page.locator("#why .sum button").click()  # the pointer leaves, and they are added up one after the other
+    page.locator("#why .sum button").click()  # the pointer leaves, and the terms are added one by one
     expect(said).to_contain_text("; sum of ")
     expect(said).to_contain_text(f"{what} = ")
 
@@ -177,7 +177,7 @@ def test_a_mechanism_that_is_not_taken_apart_says_so(page: Page) -> None:
 def test_masking_a_neighbour(page: Page, key: str) -> None:
     go(page, f"mechanism={key}")
     after(page, lambda: page.get_by_role("button", name="Mask ").click())
-    hidden = page.locator("#why h2").inner_text()  # another neighbour now
+    hidden = page.locator("#why h2").inner_text()  # now another neighbour
     graph, x, data = graph_of("les_miserables")
     best = page.evaluate("new URLSearchParams(location.hash.slice(1)).get('masked')")
     assert best not in hidden
@@ -216,7 +216,7 @@ def test_side_by_side(page: Page) -> None:
 
 
 def positions(page: Page) -> dict[str, list[float]]:
-    """Points of the view in which they can be moved, from the table behind the picture."""
+    """Return the points of the view with movable points, from the table behind the picture."""
     page.locator("#graph .behind summary").click()
     page.wait_for_selector("#graph .behind tbody tr")
     rows = page.locator("#graph .behind tbody tr").all()

@@ -69,7 +69,7 @@ def test_attend_is_the_edge_list_formula(rng, variant, concat, edge_dim, heads):
     assert weights.shape == (len(SOURCE), heads)
     assert graph.indices.tolist() == [SOURCE[e] for e in order]
     np.testing.assert_allclose(weights, per_edge[order], rtol=1e-11)
-    np.testing.assert_allclose(out[3], np.broadcast_to(attn.parameters()["bias"], out[3].shape))  # isolated: only the bias
+    np.testing.assert_allclose(out[3], np.broadcast_to(attn.parameters()["bias"], out[3].shape))  # only the bias
 
 
 @pytest.mark.parametrize("fill", ["mean", 0.7, 0.0])

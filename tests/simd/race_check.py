@@ -1,4 +1,4 @@
-"""Calls from several threads on one build of the kernels, for ThreadSanitizer: run by test_sanitizers.py.
+"""Kernel calls from several threads on one build, for ThreadSanitizer; test_sanitizers.py runs it.
 
 python tests/simd/race_check.py MODULE split     # calls that share out their rows among threads
 python tests/simd/race_check.py MODULE race      # two calls that write to the same array, which is a race
@@ -20,8 +20,8 @@ NODES, DIM = 260, 8
 
 
 def split(rng: np.random.Generator) -> int:
-    """Forward, weights and gradients of several mechanisms, each on four threads; how many calls were made."""
-    threads.MIN_WORK = 1  # split however little the work
+    """Run forward, weights and gradients of several mechanisms on four threads each; return the number of calls."""
+    threads.MIN_WORK = 1  # split any amount of work
     lengths = rng.integers(0, 9, NODES)
     graph = ga.NeighborGraph(np.concatenate([[0], np.cumsum(lengths)]), rng.integers(0, NODES, lengths.sum()))
     calls = 0
@@ -42,7 +42,7 @@ def split(rng: np.random.Generator) -> int:
 
 
 def race(rng: np.random.Generator) -> int:
-    """One output for two calls at the same time."""
+    """Use one output for two simultaneous calls."""
     x, out = rng.standard_normal((400, 400)).astype(np.float32), np.empty((400, 400), np.float32)
     module = kernel_ops.current()
     with ThreadPoolExecutor(2) as pool:

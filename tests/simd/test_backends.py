@@ -1,4 +1,4 @@
-"""Every mechanism gives the same on every backend, outputs and gradients, over neighbourhoods and graphs."""
+"""Outputs and gradients of every mechanism agree on all backends, over neighbourhoods and graphs."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def single(x):
 
 
 def close(actual, expected, rtol=2e-6, together=False):
-    """Relative to the largest of each array, or `together` of all: some gradients are zero but for rounding."""
+    """Compare relative to the largest entry of each array, or `together` of all: some gradients are only rounding."""
     largest = max(float(np.abs(b).max(initial=0)) for b in expected)
     for a, b in zip(actual, expected, strict=True):
         assert a.shape == b.shape
@@ -46,7 +46,7 @@ def test_forward_and_gradients(key, backend):
     with ga.use_backend(backend):
         actual = run()
     close(actual[:2], expected[:2])
-    close(actual[2:], expected[2:], 2e-5, together=True)  # gradients subtract nearly equal numbers
+    close(actual[2:], expected[2:], 2e-5, together=True)  # gradients are differences of nearly equal numbers
 
 
 @pytest.mark.parametrize("backend", KERNELS)

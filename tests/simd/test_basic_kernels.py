@@ -102,7 +102,7 @@ def attention64(q, k, v, scale):
 
 
 def attend_one(kernels, q, k, v, scale):
-    """The output for one query, and whether everything was finite."""
+    """Return the output for one query, and whether everything was finite."""
     out = np.empty(v.shape[-1], numbers.REAL)
     return out, kernels.attend_one(q, k, v, out, scale)
 
@@ -133,7 +133,7 @@ def test_single_query_attention_over_heads_as_views(kernels):
 def test_single_query_attention_finds_bad_numbers(kernels, bad, which, n):
     rng = np.random.default_rng(4)
     arrays = [normal(rng, 13), normal(rng, n, 13), normal(rng, n, 13)]
-    arrays[1][0] *= 100  # one key takes all the weight, the others underflow to zero
+    arrays[1][0] *= 100  # one key has all the weight, the others underflow to zero
     arrays[0] = arrays[1][0] / 10
     for position in (0, -1):
         spoiled = [a.copy() for a in arrays]
@@ -153,7 +153,7 @@ def test_sharp_scores_keep_their_maximum(kernels):
 
 def test_kernels_decline_what_they_cannot_take():
     a = np.ones((4, 4))
-    assert kernel_ops.matmul(a, a.astype(np.float32)) is None  # two dtypes
+    assert kernel_ops.matmul(a, a.astype(np.float32)) is None  # different dtypes
     assert kernel_ops.matmul(a.astype(np.float16), a.astype(np.float16)) is None
     assert kernel_ops.matmul(np.ones((0, 4), numbers.REAL), np.ones((4, 4), numbers.REAL)) is None
     assert kernel_ops.exp(np.ones(4, np.int64)) is None

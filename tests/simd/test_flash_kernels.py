@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("kernels", "real")
 
 
 def reference(q, k, v, scale, mask=None, causal=False, lengths=None):
-    """Output, softmax statistics and weights in float64."""
+    """Compute output, softmax statistics and weights in float64."""
     scores = scale * np.einsum("...md,...nd->...mn", q.astype(float), k.astype(float))
     if mask is not None:
         scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
@@ -133,15 +133,15 @@ def test_heads_may_be_strided_views():
 def test_gradients_where_all_scores_of_a_row_share_a_large_offset(m, step):
     rng = np.random.default_rng(m)
     q, k = ((rng.integers(-16, 17, (n, 4)) * step).astype(numbers.REAL) for n in (m, 70))
-    q[:, 0], k[:, 0] = -128, 128  # every score is near -16384, where float32 steps by 0.001
+    q[:, 0], k[:, 0] = -128, 128  # every score is near -16384, where float32 has a spacing of 0.001
     v, grad = (rng.standard_normal((n, 5)).astype(numbers.REAL) for n in (70, m))
     out, stats, _ = kernel_ops.attention(q, k, v, scale=1.0)
     gradients = kernel_ops.attention_vjp(q, k, v, out, stats, grad, scale=1.0)
     exact = reference_vjp(q, k, v, reference(q, k, v, 1.0)[2], grad, 1.0)
-    # With a power of two for a step no score is rounded; otherwise each of the D sums may err by 2^-11.
+    # If the step is a power of two, no score is rounded; otherwise each of the D sums has an error up to 2^-11.
     tolerance = 4e-6 if step == 2.0**-3 else 4 * 2.0**-11
     close(gradients[0][:, 1:], exact[0][:, 1:], tolerance)
     close(gradients[1], exact[1], tolerance)
     close(gradients[2], exact[2], tolerance)
-    # The keys share their first coordinate, so its exact gradient is 0, up to the rounding of a sum of 70 terms.
+    # All keys have the same first coordinate, so its gradient is 0, up to the rounding of a sum of 70 terms.
     assert np.abs(gradients[0][:, 0]).max() <= 70 * 128 * 2.0**-23 * np.abs(v @ grad.T).max()

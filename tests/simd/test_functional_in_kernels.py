@@ -1,4 +1,4 @@
-"""Functions of the functional layer with the fused kernels against the same functions on plain NumPy."""
+"""The functional layer with fused kernels against plain NumPy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MASKS = {
 
 @pytest.fixture
 def parameters(rng):
-    """Projections with biases."""
+    """Draw projections with biases."""
     weights = {n: rng.standard_normal((D, D)).astype(np.float32) * 0.3 for n in ("w_q", "w_k", "w_v", "w_o")}
     return weights | {n: rng.standard_normal(D).astype(np.float32) for n in ("b_q", "b_k", "b_v", "b_o")}
 
@@ -53,7 +53,7 @@ def test_multi_head_of_a_single_query(both, parameters, rng):
 
 
 def test_multi_head_calls_the_kernel_unless_weights_are_asked_for(both, parameters, rng, monkeypatch):
-    x = rng.standard_normal((64, D)).astype(np.float32)  # for fewer, folding the projections costs less
+    x = rng.standard_normal((64, D)).astype(np.float32)  # for fewer rows, folding the projections is cheaper
     calls = []
     kernel = simd.attention
     monkeypatch.setattr(simd, "attention", lambda *a, **o: calls.append(a) or kernel(*a, **o))

@@ -1,7 +1,8 @@
-"""Throws everything at every entry point: no crash, no byte outside the outputs touched, the right answer or a refusal.
+"""Fuzz every kernel: no crash, no write outside the outputs, and a correct result or a refusal.
 
-Each case (fuzz_cases) makes good arguments; some of them are then spoilt (type, layout, alignment, overlap, emptiness,
-count). A kernel may decline (None), raise TypeError, ValueError or OverflowError, or must give what the formula gives.
+Each case (fuzz_cases) makes valid arguments, some of which are then spoilt (type, layout, alignment, overlap, emptiness,
+count). A kernel may decline (return None) or raise TypeError, ValueError or OverflowError; otherwise its result has to
+equal the formula's.
 
 Run as a script it fuzzes one compiled module, which is how the build with sanitizers is tested::
 
@@ -24,7 +25,7 @@ from graphattend.simd import kernel_ops
 
 
 def outputs_of(module, name):
-    """Which operands a kernel writes: its documentation is its declaration, a line for each operand."""
+    """Return the operands that a kernel writes, from its docstring, which declares one operand per line."""
     declared = getattr(module, name).__doc__.splitlines()
     return [i for i, operand in enumerate(declared) if operand.split()[-1].endswith("WRITE")]
 
@@ -45,7 +46,7 @@ def misaligned(a):
 
 
 def spread(a, axis, step):
-    """The same values, `step` apart along one axis (negative: backwards)."""
+    """Return the same values with stride `step` along one axis (negative: backwards)."""
     shape = list(a.shape)
     shape[axis] *= abs(step)
     index = [slice(None)] * a.ndim
@@ -62,7 +63,7 @@ def read_only(a):
 
 
 def layouts(rng, a):
-    """Other arrays with the same values: a kernel that takes them must give the same answer."""
+    """Return other layouts of the same values; a kernel that accepts them must give the same result."""
     axis, step = int(rng.integers(a.ndim)), int(rng.choice([-3, -1, 2, 3]))
     return [
         lambda: spread(a, axis, step),
@@ -73,7 +74,7 @@ def layouts(rng, a):
 
 
 def spoilt(rng, a):
-    """Arrays that differ in what they are."""
+    """Return spoilt versions of an array: other dtypes, shapes and values."""
     axis = int(rng.integers(a.ndim)) if a.ndim else 0
     return [
         lambda: a.astype(rng.choice(["f4", "f8", "f2", "c8", "i4", "i8", "?", "O", ">f4", "u1"])),
@@ -95,9 +96,9 @@ OBJECTS = [None, 3, -1, 2.5, "text", b"bytes", [1.0, 2.0], {}, 2**80, float("nan
 
 
 def spoil(rng, case, args):
-    """A few of the arguments replaced."""
+    """Replace a few of the arguments."""
     args = list(args)
-    if case.extra:  # what the formula needs must stay what the kernel gets
+    if case.extra:  # the formula's extra arguments depend on the kernel's
         i = int(rng.integers(1, len(args) - case.extra))
         args[i] = OBJECTS[int(rng.integers(len(OBJECTS)))] if rng.random() < 0.5 else args[1][..., ::-1]
         return args
@@ -129,7 +130,7 @@ def guards_of(array):
 
 
 def attempt(module, name, case, outputs, args):
-    """One call: True if the kernel did the work."""
+    """Make one call; return True if the kernel computed it."""
     inputs = [a for i, a in enumerate(args) if isinstance(a, np.ndarray) and i not in outputs and a.dtype != object]
     before = [a.copy() for a in inputs]
     overlapping = any(
@@ -165,9 +166,9 @@ def compare(name, case, outputs, args):
 
 
 def fuzz(module, seed, rounds, dtype, entries=()):
-    """Returns how many calls did the work, good and spoilt, per entry."""
+    """Return per entry how many valid and spoilt calls the kernel computed."""
     draw.REAL = np.dtype(dtype)
-    # One for each entry: a new one changes nothing for the others.
+    # One generator per entry, so that a new entry does not change the others.
     cases = {name: CASES[name] for name in entries or CASES}
     generators = {name: np.random.default_rng([seed, zlib.crc32(name.encode())]) for name in cases}
     worked = {name: [0, 0] for name in cases}
@@ -193,14 +194,14 @@ def fuzz(module, seed, rounds, dtype, entries=()):
 @pytest.mark.parametrize("seed", range(3))
 def test_every_entry_point(kernels, seed, dtype):
     worked = fuzz(kernels, seed, 8, dtype)
-    assert min(good for good, _ in worked.values()) > 4, worked  # the good calls are not declined
-    assert sum(odd for _, odd in worked.values()) > 20, worked  # nor are all the others
+    assert min(good for good, _ in worked.values()) > 4, worked  # valid calls are not declined
+    assert sum(odd for _, odd in worked.values()) > 20, worked  # nor are all spoilt calls
 
 
 @pytest.mark.parametrize("seed", [392, 635, 1349, 2755])
 def test_gradients_by_distance_next_to_the_rim(kernels, seed, monkeypatch):
     monkeypatch.setattr(draw, "REAL", np.dtype(np.float64))
-    case, rng = CASES["metric_vjp"], np.random.default_rng(seed)  # with points on the rim
+    case, rng = CASES["metric_vjp"], np.random.default_rng(seed)  # its points include some on the rim
     args = case.make(rng)
     assert attempt(kernels, "metric_vjp", case, outputs_of(kernels, "metric_vjp"), args)
     compare("metric_vjp", case, outputs_of(kernels, "metric_vjp"), args)

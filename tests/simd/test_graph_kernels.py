@@ -1,4 +1,4 @@
-"""Attention over neighbour lists, forward and backward, and the graph attention layer, against loops over nodes."""
+"""Attention over CSR lists, forward and backward, and the graph attention layer, against loops over nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def random_graph(rng, nodes, targets, most=9):
 
 
 def turned_round(indptr, indices, targets):
-    """For every target the rows that list it, and where."""
+    """Return the transposed CSR lists: for every target the rows that list it, and the positions of the entries."""
     order = np.argsort(indices, kind="stable").astype(np.int32)
     starts = np.concatenate([[0], np.cumsum(np.bincount(indices.astype(np.intp), minlength=targets))])
     return starts, np.repeat(np.arange(len(indptr) - 1), np.diff(indptr).astype(np.intp))[order], order
@@ -32,7 +32,7 @@ def softmax64(s):
 
 
 def loop_attention(q, k, v, indptr, indices, scale, bias=None):
-    """(M, H, D) arrays, float64; output and weights."""
+    """Compute output and weights in float64, for arrays (M, H, D)."""
     out, weights = np.zeros((*q.shape[:2], v.shape[-1])), np.zeros((len(indices), q.shape[1]))
     for i in range(len(q)):
         row = slice(indptr[i], indptr[i + 1])

@@ -1,4 +1,4 @@
-"""Folded multi-head attention and attention in the Poincaré ball against the plain float64 formulas."""
+"""Folded multi-head attention and attention in the Poincaré ball against plain float64 formulas."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def attention64(q, k, v, c, temperature):
 
 
 def in_ball(q, k, v, c, temperature):
-    """Output and weights of attention in the ball of curvature -c, or None."""
+    """Return output and weights of attention in the ball of curvature -c, or None."""
     name = "poincare", q.shape[-1], -c
     space = metric_ops.metric([name], [1 / temperature], project_eps(np.dtype(numbers.REAL)))
     found = metric_ops.attention(q, k, v, space, need_weights=True)

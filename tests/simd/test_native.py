@@ -1,4 +1,4 @@
-"""Native kernels: every instruction set of this machine loads, and threads run at the same time in them."""
+"""Native kernels: every instruction set of this machine loads, and kernels run in parallel threads."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_other_threads_run_while_a_kernel_computes(name, rng):
         ticks.append(seen[0])
         done.set()
 
-    # The main thread counts; it stands still as long as a kernel holds the interpreter, whatever the switch interval.
+    # The main thread counts; it stops while a kernel holds the interpreter lock, whatever the switch interval.
     seen = [0]
     thread = threading.Thread(target=compute)
     before = sys.getswitchinterval()

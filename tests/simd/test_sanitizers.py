@@ -1,4 +1,4 @@
-"""The kernels in builds with sanitizers: the fuzz test with that for memory and undefined behaviour, threads with that for races."""
+"""Kernels built with sanitizers: the fuzz test for memory errors and undefined behaviour, threads for data races."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 def run(library, module, script, *words):
-    """A script on a build with sanitizers, whose library has to be there before anything else."""
+    """Run a script on a build with sanitizers, whose library has to be preloaded."""
     preload = subprocess.run(["gcc", f"-print-file-name={library}"], capture_output=True, text=True, check=True)
     environment = {
         **os.environ,

@@ -1,4 +1,4 @@
-"""More threads give the same bits, and a number that cannot be had is refused."""
+"""More threads give the same bits, and impossible numbers of threads raise an error."""
 
 import itertools
 import sys
@@ -17,12 +17,12 @@ native = pytest.mark.native  # WebAssembly has one thread
 
 @pytest.fixture
 def always(monkeypatch):
-    """Split however little the work."""
+    """Split any amount of work."""
     monkeypatch.setattr(threads, "MIN_WORK", 1)
 
 
 def graph(nodes, degree, rng):
-    """Rows of very different lengths, some empty."""
+    """Draw a graph with rows of very different lengths, some empty."""
     lengths = rng.integers(0, 2 * degree, nodes) * (rng.random(nodes) < 0.8)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     return ga.NeighborGraph(indptr, rng.integers(0, nodes, indptr[-1]))
@@ -75,7 +75,7 @@ def test_same_bits_by_distance(always, rng, key, dtype):
 
 
 def gradients(attn, g, given, count):
-    """The output and all gradients."""
+    """Return the output and all gradients."""
     out, pullback = attn.attend_vjp(g, *given, threads=count)
     found = pullback(np.ones_like(out))
     return [out, *found[:3], *found.parameters.values()]

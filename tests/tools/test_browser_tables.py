@@ -1,4 +1,4 @@
-"""The tables of docs/browser.md are those of the last recorded runs, and hold what they should."""
+"""The tables of docs/browser.md are those of the last recorded runs, and are complete."""
 
 import json
 

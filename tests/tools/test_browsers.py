@@ -1,4 +1,4 @@
-"""How a browser is found on machines that have none, one on PATH, or one of Playwright's."""
+"""Finding a browser on machines with none, one on PATH, or one of Playwright."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.native
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine whose PATH is one empty folder, where Playwright has downloaded nothing."""
+    """Simulate a machine whose PATH is an empty folder, without downloads of Playwright."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -23,7 +23,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def program(path: Path) -> str:
-    """A file that can be run."""
+    """Create an executable file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(0o755)
     return str(path)

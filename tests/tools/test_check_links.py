@@ -1,4 +1,4 @@
-"""Links between pages: what is there is found, what is not is told with the page and the link."""
+"""Links between pages: broken links are reported with page and link, others are not."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The count of code, and how many parameters are annotated with `Any`."""
+"""The count of code, and the number of parameters annotated with `Any`."""
 
 import re
 
@@ -7,13 +7,13 @@ import pytest
 
 pytestmark = pytest.mark.native
 
-#: Modules through which objects of JavaScript, of other frameworks and of constructors pass as they are, and the calls of
-#: kernels, which look at a caller's arguments themselves.
+#: Modules that pass on objects of JavaScript, other frameworks and constructors unchanged, and calls of kernels, which
+#: check a caller's arguments themselves.
 BOUNDARY = ("_arguments", "_bridge", "interop/", "mechanisms/_one_query", "simd/__init__", "simd/bound")
-#: Stages that look at a caller's arguments before the checks, and take a kernel where all of them are plain arrays.
+#: Stages that see a caller's arguments before the checks, and call a kernel if all of them are plain arrays.
 FAST_PATHS = re.compile(r"(_fused\w*|_in_one_call|_in_kernel|_one_query|_through|_unchecked)\.")
-#: Parameters with `Any` elsewhere, at most: options that are passed on, objects of other packages. Lower it when there
-#: are fewer.
+#: Maximum number of other parameters with `Any`: options that are passed on, objects of other packages. Lower it when
+#: there are fewer.
 MOST = 64
 
 

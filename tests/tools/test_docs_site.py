@@ -1,4 +1,4 @@
-"""The documentation site: every public name has an entry, in Python and in TypeScript, and every mechanism and error a page."""
+"""The documentation site has an entry for every public name in Python and TypeScript, and a page per mechanism and error."""
 
 import inspect
 import operator
@@ -125,7 +125,7 @@ def test_every_mechanism_is_on_the_map_once_with_what_it_assumes_and_when_not_to
 
 
 def test_the_pictures_of_the_primer_are_computed() -> None:
-    """The numbers in them, from formulas that are not the library's."""
+    """Their numbers equal formulas computed independently of the library."""
     drawn = {name: draw() for name, draw in moving.PICTURES.items()}
     scores = moving.VECTORS[moving.NEIGHBOURS] @ moving.VECTORS[0] / 2**0.5
     weights = np.exp(scores) / np.exp(scores).sum()
@@ -142,7 +142,7 @@ def test_the_pictures_of_the_primer_are_computed() -> None:
 
 
 def test_the_pictures_of_the_start_pages_show_what_the_pages_say() -> None:
-    """Distances by the logarithm of the cross ratio; the widest line is the bridge, which parts the picture in two."""
+    """Distances equal the logarithm of the cross ratio; the widest line is the bridge between the picture's two parts."""
     drawn = start_pictures.pages()
     square = re.compile(r'x="(\d+)" y="(\d+)".*? fill-opacity="([\d.]+)"')
     cells = np.array([float(share) for *_, share in square.findall(drawn["start/heat.svg"])]).reshape(7, 7)

@@ -1,4 +1,4 @@
-"""Downloads against a server on this machine: resumed, checked, and never half-done under their own name."""
+"""Downloads from a local server are resumed and checked, and a partial file never has the final name."""
 
 import hashlib
 import http.server
@@ -23,7 +23,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves `server.content`, in parts when asked to, slowly when told to."""
+    """Serves `server.content`, also in ranges or slowly."""
 
     def do_GET(self) -> None:
         content: bytes = self.server.content

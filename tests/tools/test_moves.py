@@ -1,4 +1,4 @@
-"""docs/move.md: its rows are those that tools/moves/ runs against the packages, and its calls of ours exist."""
+"""docs/move.md: its rows are those that tools/moves/ runs against the packages, and our calls in it exist."""
 
 import ast
 import operator
@@ -16,7 +16,7 @@ MOVES = Path(check_moves.__file__).parent / "moves"
 
 
 def rows_in(path: Path) -> tuple[str, list[str]]:
-    """The title of a module's section and the rows in it, without importing what it compares with."""
+    """Return the title and the rows of a module's section, without importing the compared package."""
     tree = ast.parse(path.read_text("utf-8"))
     (title,) = [
         value.elts[1].value

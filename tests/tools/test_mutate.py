@@ -1,4 +1,4 @@
-"""The tool that changes the sources: what it changes, and that what it makes is Python still."""
+"""The mutation tool: its changes to the sources, which are still valid Python."""
 
 import ast
 import random

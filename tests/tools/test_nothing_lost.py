@@ -1,4 +1,4 @@
-"""Tools that delete: only what they made themselves."""
+"""Tools delete only what they have created themselves."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.native
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the development environment would be; making it writes one file."""
+    """Return the path of the development environment; creating it writes one file."""
     folder = tmp_path / ".venv"
     monkeypatch.setattr(bootstrap, "ENVIRONMENT", folder)
     monkeypatch.setattr(bootstrap, "STAMP", folder / "graphattend-stamp")

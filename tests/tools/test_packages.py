@@ -1,4 +1,4 @@
-"""What is published: the archives hold what they should, and built elsewhere they have the same bytes."""
+"""Published archives are complete, and have the same bytes when built elsewhere."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def test_the_same_bytes_elsewhere(source: Path, tmp_path: Path) -> None:
     here = packages.build_wheel.build()
     elsewhere = tmp_path / "another" / "place"
     packages.copy_of_sources(elsewhere)
-    # Most objects come from this tree, to save a minute; some sources are compiled there, and everything is linked there.
+    # Most objects come from this tree, to save a minute; the copy compiles some sources and links everything.
     objects = packages.build_wheel.kernel_builder().CACHE
     reused = [path for path in objects.glob("*.o") if not path.name.startswith(("ball-", "softmax-"))]
     (elsewhere / objects.relative_to(packages.ROOT)).mkdir(parents=True)

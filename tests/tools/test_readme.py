@@ -1,4 +1,4 @@
-"""README.md: its table and its picture are current, its numbers right, and its JavaScript runs."""
+"""README.md: its table and picture are current, its numbers are correct, and its JavaScript runs."""
 
 import json
 import re

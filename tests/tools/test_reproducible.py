@@ -1,4 +1,4 @@
-"""Two builds in two folders, at two times, give the same wheel to the byte."""
+"""Two builds in different folders at different times give byte-identical wheels."""
 
 import os
 import shutil
@@ -10,14 +10,14 @@ import pytest
 
 pytestmark = pytest.mark.native
 
-#: With `make test-all`, the other kinds of object files, too.
+#: `make test-all` adds the other kinds of object files.
 KINDS = ["universal", "linux-x86_64"]
 if os.environ.get("GRAPHATTEND_ALL"):
     KINDS += ["macos-arm64", "windows-amd64"]
 
 
 def build(folder, what, when, left_out):
-    """A wheel of a copy of the sources, which compiles some of the kernels itself and takes the others from the cache."""
+    """Build a wheel from a copy of the sources, which compiles some kernels and takes the others from the cache."""
     for source in build_wheel.sources():
         target = folder / source.relative_to(build_wheel.ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def build(folder, what, when, left_out):
 
 @pytest.mark.parametrize("what", KINDS)
 def test_the_same_bytes(tmp_path, what):
-    build_wheel.build(what)  # so that the cache has the kernels
+    build_wheel.build(what)  # puts the kernels into the cache
     first = build(tmp_path / "one", what, 1_000_000_000, ["softmax"])
     second = build(tmp_path / "another place", what, 1_700_000_000, ["mask", "module"])
     assert first.name == second.name

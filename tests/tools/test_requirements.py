@@ -1,4 +1,4 @@
-"""requirements-dev.txt: everything of requirements-dev.in and what it needs, pinned, with hashes of its files."""
+"""requirements-dev.txt pins the packages of requirements-dev.in and their dependencies, with hashes of the files."""
 
 import importlib.metadata
 import json
@@ -9,24 +9,24 @@ import pytest
 
 pytestmark = pytest.mark.native
 ROOT = Path(__file__).resolve().parents[2]
-#: Compiled for each platform: a wheel has to be there for Linux on x86-64 and aarch64 and for macOS at least.
+#: Packages with compiled code, which need a wheel at least for Linux on x86-64 and aarch64 and for macOS.
 COMPILED = ["numpy", "scipy", "safetensors", "matplotlib", "coverage", "ruff"]
 
 
 def plain(name):
-    """The name as packages are compared by."""
+    """Return the normalised name of a package."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def asked():
-    """Name → version, of what people wrote."""
+    """Return name → version of the requested packages."""
     lines = (ROOT / "requirements-dev.in").read_text("utf-8").splitlines()
     pins = [line.partition("#")[0].strip() for line in lines]
     return {plain(name): version for name, _, version in (pin.partition("==") for pin in pins if pin)}
 
 
 def locked():
-    """Name → (version, marker, hashes), of what is installed."""
+    """Return name → (version, marker, hashes) of the pinned packages."""
     found = {}
     for entry in (ROOT / "requirements-dev.txt").read_text("utf-8").replace("\\\n", "").splitlines():
         requirement, *hashes = entry.split(" --hash=")
@@ -39,7 +39,7 @@ def locked():
 def test_all_that_is_asked_for_is_pinned():
     pins = locked()
     assert {name: pins[name][0] for name in asked()} == asked()
-    assert len(pins) > 1.5 * len(asked())  # with what these need
+    assert len(pins) > 1.5 * len(asked())  # with their dependencies
 
 
 def test_everything_has_hashes():

@@ -1,4 +1,4 @@
-"""tools/test_suites.py: the order of suites, and what is counted of them."""
+"""tools/test_suites.py: the order of suites, and their counts."""
 
 import sys
 
@@ -10,12 +10,12 @@ pytestmark = pytest.mark.native
 
 
 def suite(name: str, code: str) -> Suite:
-    """A suite of one Python command."""
+    """Return a suite of one Python command."""
     return Suite(name, name.title(), lambda: [[sys.executable, "-c", code]])
 
 
 def test_lanes_run_side_by_side_and_their_suites_in_order(tmp_path, capsys):
-    # "b" and "c" wait for each other's file in turn: without a second lane, or in another order, the first never ends.
+    # "b" and "c" wait for each other's files, so without a second lane or in another order the first never ends.
     wait = "import pathlib, time\nwhile not pathlib.Path({!r}).exists(): time.sleep(0.01)\n"
     touch = "pathlib.Path({!r}).touch()\nprint('== 2 passed, 1 skipped ==')"
     first, second = str(tmp_path / "first"), str(tmp_path / "second")

@@ -1,4 +1,4 @@
-"""The version: one place, copies that are checked, a changelog in order."""
+"""The version is defined in one place, its copies agree, and the changelog is in order."""
 
 import re
 import shutil

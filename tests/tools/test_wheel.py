@@ -1,4 +1,4 @@
-"""The wheel, installed the way users install it."""
+"""The wheel, installed as users install it."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.native
 
-#: Both kinds of instructions; with `make test-all`, the other systems' object files, too, which take minutes to compile.
+#: Both kinds of instructions; `make test-all` adds other systems' object files, which take minutes to compile.
 PLATFORMS = ["linux-aarch64", "linux-x86_64"]
 if os.environ.get("GRAPHATTEND_ALL"):
     PLATFORMS = sorted(build_wheel.kernel_builder().PLATFORMS)
@@ -40,7 +40,7 @@ def test_a_wheel_for_each_platform(platform: str) -> None:
     goal = build_wheel.kernel_builder().PLATFORMS[platform]
     wheel = build_wheel.build(platform)
     assert wheel.name.endswith(f"-cp311-abi3-{goal.tag}.whl")
-    # 600 kB of Python and 160 kB for each instruction set; Windows' calling convention saves ten registers more.
+    # 600 kB of Python and 160 kB per instruction set; Windows' calling convention saves ten more registers.
     assert wheel.stat().st_size < (1_220_000 if platform == "windows-amd64" else 1_100_000)
     with zipfile.ZipFile(wheel) as archive:
         modules = {name for name in archive.namelist() if name.endswith((".so", ".pyd", ".wasm"))}
@@ -63,7 +63,7 @@ def test_without_a_compiler_the_wheel_is_pure_and_says_so(tmp_path: Path) -> Non
         "--outdir",
         tmp_path,
     ]
-    source = tmp_path / "source"  # its own cache of compiled modules
+    source = tmp_path / "source"  # with its own cache of compiled modules
     for name in ("src", *build_wheel.METADATA):
         copy = shutil.copytree if (build_wheel.ROOT / name).is_dir() else shutil.copyfile
         (source / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The workflows of .github: what they run exists, and they cover what the packages say they support."""
+"""The workflows of .github run existing commands, and cover the platforms that the packages support."""
 
 import json
 import re
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.native
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / ".github"
 FILES = sorted([*GITHUB.rglob("*.yml")])
-#: PyPI's own action, whose documentation asks for its branch: each version holds the container of that branch.
+#: PyPI's own action, whose documentation asks for its branch, because each version uses the branch's container.
 BRANCHES = {"pypa/gh-action-pypi-publish@release/v1"}
 
 
