@@ -1,4 +1,4 @@
-"""What every test may use, natively and inside Pyodide."""
+"""Fixtures for all tests, natively and inside Pyodide."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 INSIDE_PYODIDE = sys.platform == "emscripten"
 
-# Before anything imports graphattend: the kernels of the sources as they are now.
+# Build the current kernels before anything imports graphattend.
 if not INSIDE_PYODIDE and "PYTEST_XDIST_WORKER" not in os.environ:
     import build_wheel
 
@@ -19,7 +19,7 @@ if not INSIDE_PYODIDE and "PYTEST_XDIST_WORKER" not in os.environ:
 
 import graphattend as ga  # noqa: E402
 
-# The same examples in every run: a failure can be repeated, and a busy machine does not make one.
+# Use the same examples in every run, so that failures are reproducible; no deadline, because machines may be busy.
 settings.register_profile(
     "graphattend",
     derandomize=True,
@@ -33,19 +33,19 @@ settings.load_profile("graphattend")
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    """Random numbers that depend on the file and name of the test alone."""
+    """Return a random generator whose seed depends only on the file and name of the test."""
     return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
 
 
 def cannot_run(item: pytest.Item) -> bool:
-    """Whether a test is for another place: an operating system, or a machine with kernels."""
+    """Return whether a test needs something missing here: an operating system, or kernels."""
     if INSIDE_PYODIDE and item.get_closest_marker("native"):
         return True
     return item.get_closest_marker("with_kernels") is not None and ga.backend_info()["backend"] == "numpy"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what cannot run here."""
+    """Leave out tests that cannot run here."""
     left_out = [item for item in items if cannot_run(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
@@ -53,13 +53,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def on_numpy():
-    """Plain NumPy, for what counts the steps of its formulations: a kernel takes none of them."""
+    """Use plain NumPy, for tests that count steps of its formulations, which kernels skip."""
     with ga.use_backend("numpy"):
         yield
 
 
 class Client:
-    """Encodes requests and decodes answers as the npm package does, reading arrays by their address."""
+    """Encodes requests and decodes answers as the npm package does; reads arrays by address."""
 
     def __init__(self):
         from graphattend import _bridge
@@ -70,7 +70,7 @@ class Client:
         self.functions, self.questions = [], 0
 
     def function(self, f):
-        """A function that can be asked."""
+        """Register a function that Python may call."""
         self.functions.append(f)
         return {"$c": len(self.functions) - 1}
 
@@ -82,7 +82,7 @@ class Client:
         return {"$a": [code or x.dtype.str[1:], x.size, start, list(x.shape)]}
 
     def send(self, op, *args, **options):
-        """An answer, after all questions."""
+        """Send a request, answer all questions, and return the answer."""
         body, arrays = self.send_once(op, *args, **options)
         while "ask" in body:
             self.questions += 1
@@ -96,7 +96,7 @@ class Client:
         return body, arrays
 
     def filled(self, v, arrays):
-        """JSON with arrays in the place of references."""
+        """Replace references in JSON by arrays."""
         if isinstance(v, dict):
             if "$a" in v:
                 return arrays[v["$a"][0]].copy()
@@ -138,7 +138,7 @@ class Client:
 
 @pytest.fixture
 def client():
-    """The door for JavaScript, left as it was found."""
+    """Provide a client of the JavaScript bridge, and restore the bridge afterwards."""
     found = Client()
     yield found
     found.bridge.free(*list(found.bridge._objects))

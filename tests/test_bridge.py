@@ -1,4 +1,4 @@
-"""The door for JavaScript, opened from Python: the same requests that the npm package sends."""
+"""The JavaScript bridge, called from Python with the requests that the npm package sends."""
 
 import json
 import math
@@ -29,11 +29,11 @@ def test_start_and_info_report_the_runtime(client):
     }
     assert client.ok("start", False) == started
     assert client.ok("info")["accelerated"]["active"] is False
-    for _ in range(2):  # an interpreter from a snapshot was prepared before
+    for _ in range(2):  # an interpreter restored from a snapshot is already prepared
         assert client.ok("start", True) == started
         info = client.ok("info")
         assert info["backend"] == ga.backend_info()["backend"]
-        # The official NumPy for WebAssembly has no SIMD, so `start` gives it ours, unless kernels are off.
+        # The official NumPy for WebAssembly has no SIMD, so `start` installs our loops, unless kernels are off.
         assert info["accelerated"]["active"] is info["backend"].startswith("wasm")
 
 
@@ -135,7 +135,7 @@ def test_pullbacks_are_kept_until_freed(client):
     pull, described = client.keep("method", attn, "vjp", args, None)
     _, pullback = ga.create("scaled_dot_product", 4).vjp(x(2, 4), x(3, 4), x(3, 4))
     expected = pullback(x(2, 4), x(2, 3))
-    for grad in (x(2, 4), x(8)):  # in shape, and flat
+    for grad in (x(2, 4), x(8)):  # shaped, and flat
         gradients = [client.put(grad), client.put(x(2, 3))]
         got = client.ok("method", pull, "apply", gradients, None)
         np.testing.assert_array_equal(got["query"], expected.query)
@@ -363,7 +363,7 @@ def test_types_of_the_npm_package_are_fresh():
     import pathlib
 
     path = pathlib.Path(__file__).parent.parent / "tools" / "gen_types.py"
-    if not path.exists():  # an installed copy has no tools
+    if not path.exists():  # an installed package has no tools
         return
     spec = importlib.util.spec_from_file_location("gen_types", path)
     module = importlib.util.module_from_spec(spec)
@@ -413,7 +413,7 @@ def test_names_are_known_as_soon_as_they_are_in_their_module(monkeypatch):
     assert _bridge_names.spelled("of_no_other: a") == "of_no_other: a"
 
     def late(of_no_other):
-        """As one that is imported when it is first asked for."""
+        """Stand for a function that is imported on first use."""
 
     late.__module__ = module.__name__
     module.late = late
@@ -426,7 +426,7 @@ def test_names_of_parameters_are_spelled_as_in_javascript_and_other_words_are_no
     assert _bridge_names.camel("metadata.edge_features") == "metadata.edgeFeatures"
 
 
-#: Public names at the top, and where JavaScript has them.
+#: Public top-level names, and their places in JavaScript.
 ELSEWHERE = {
     **dict.fromkeys(("create", "from_config", "list_mechanisms", "schema"), "ga.create, ga.mechanisms, ga.schema"),
     **dict.fromkeys(
@@ -454,7 +454,7 @@ def test_everything_public_is_reachable_from_javascript_or_withheld_for_a_reason
     import re
 
     path = pathlib.Path(__file__).parent.parent / "js" / "src" / "mechanisms.gen.ts"
-    if not path.exists():  # an installed copy has no npm package
+    if not path.exists():  # an installed package has no npm package
         return
     functions = json.loads(re.search(r"^export const FUNCTIONS = (.*);$", path.read_text(encoding="utf-8"), re.M)[1])
     for module in _bridge_names.MODULES:

@@ -1,4 +1,4 @@
-"""Graphs from what JavaScript's callers have."""
+"""Graphs from the data of JavaScript callers."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from graphattend import InvalidConfigError, LoadError
 from graphattend._bridge_calls import graph, knn
 
-PATH = ([0, 1, 3, 4], [1, 0, 2, 1])  # a - b - c, both ways
+PATH = ([0, 1, 3, 4], [1, 0, 2, 1])  # a - b - c in both directions
 
 
 @pytest.mark.parametrize(

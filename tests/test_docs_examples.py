@@ -1,4 +1,4 @@
-"""The Python code in the README and the pages of docs/ runs, block after block, as a reader would type it."""
+"""The Python code in the README and docs/ runs, block after block, as a reader would type it."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-#: Pages about processes and files, which a browser does not have.
+#: Pages about processes and files, which browsers do not have.
 NATIVE = [ROOT / "docs" / "scale.md"]
 PAGES = [
     pytest.param(path, id=path.relative_to(ROOT).as_posix(), marks=[pytest.mark.native] if path in NATIVE else [])
@@ -23,5 +23,5 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
     text = page.read_text()
     names: dict[str, object] = {"__name__": "__main__"}
     for block in BLOCK.finditer(text):
-        line = text.count("\n", 0, block.start(1))  # so that a traceback names the page's line
+        line = text.count("\n", 0, block.start(1))  # tracebacks then show the page's line
         exec(compile("\n" * line + block[1], str(page), "exec"), names)

@@ -1,4 +1,4 @@
-"""The recipe for NumPy's WASM-SIMD build: its CBLAS against NumPy, and that its parts go together. It is not built here."""
+"""The recipe for NumPy's WASM-SIMD build: its CBLAS against NumPy, and consistent parts. These tests do not build it."""
 
 import ctypes
 import hashlib
@@ -25,7 +25,7 @@ TOLERANCE = {"s": 1e-4, "d": 1e-12, "c": 1e-4, "z": 1e-12}
 
 @pytest.fixture(scope="module")
 def blas(tmp_path_factory):
-    """The CBLAS, compiled for this machine from the sources that the recipe compiles for WebAssembly."""
+    """Compile the CBLAS for this machine from the sources that the recipe compiles for WebAssembly."""
     pytest.importorskip("ziglang")
     folder = tmp_path_factory.mktemp("blas")
     kernels = ROOT / "src" / "graphattend" / "simd" / "kernels"
@@ -51,7 +51,7 @@ def blas(tmp_path_factory):
 
 
 def scalar(letter, value):
-    """A number as CBLAS takes it: by value if it is real, by address if complex."""
+    """Return a number as CBLAS takes it: by value if real, by address if complex."""
     if letter in "cz":
         return np.array(value, LETTERS[letter]).ctypes.data_as(ctypes.c_void_p)
     return (ctypes.c_float if letter == "s" else ctypes.c_double)(value)
@@ -67,7 +67,7 @@ def made(rng, letter, *shape):
 
 
 def stored(a, order, extra):
-    """A matrix as it lies in memory, with a leading dimension larger than needed: the array, and that dimension."""
+    """Store a matrix with a leading dimension larger than needed; return the array and that dimension."""
     a = a if order == ROW else a.T
     room = np.zeros((a.shape[0], a.shape[1] + extra), a.dtype)
     room[:, : a.shape[1]] = a
@@ -214,7 +214,7 @@ NUMBERS = {
 
 
 def created(patch, name):
-    """A file that a patch creates."""
+    """Return a file that a patch creates."""
     _, _, rest = patch.read_text("utf-8").partition(f"+++ b/{name}\n")
     lines = itertools.takewhile(lambda line: line.startswith("+"), rest.splitlines()[1:])
     return "".join(f"{line[1:]}\n" for line in lines)
@@ -222,7 +222,7 @@ def created(patch, name):
 
 @pytest.fixture(scope="module")
 def radix(tmp_path_factory):
-    """The radix sort of NumPy's patches, the same for every version, compiled for this machine."""
+    """Compile the radix sort of NumPy's patches, the same for every version, for this machine."""
     pytest.importorskip("ziglang")
     patches = sorted(RECIPE.glob("patches/*/0004-*.patch"))
     (header,) = {created(patch, "numpy/_core/src/npysort/wasm_radix.hpp") for patch in patches}
@@ -237,10 +237,10 @@ def radix(tmp_path_factory):
 
 
 def unsorted(rng, dtype, n):
-    """Arrays of every kind: any bits (NaN of both signs among them), few values, in order, all equal."""
+    """Yield arrays of all kinds: random bits (with NaN of both signs), few values, sorted, all equal."""
     anything = rng.integers(0, 256, n * np.dtype(dtype).itemsize, np.uint8).view(dtype)
     with np.errstate(invalid="ignore"):  # signalling NaN
-        anything[anything == 0] = 0  # NumPy takes -0 and 0 for equal
+        anything[anything == 0] = 0  # NumPy treats -0 and 0 as equal
     special = anything.copy()
     if special.dtype.kind == "f":
         special[::3] = rng.choice([np.nan, -np.nan, np.inf, -np.inf, 0, 5e-324], special[::3].size)
@@ -289,7 +289,7 @@ def test_every_version_has_its_patches():
 
 def test_recipe_of_pyodide_build(monkeypatch):
     loader = pytest.importorskip("pyodide_build.recipe.loader")
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", sys.argv[0], raising=False)  # which it asks for
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", sys.argv[0], raising=False)  # it reads this attribute
     from pyodide_build.pypabuild import parse_backend_flags
 
     config = loader.load_recipes(RECIPE.parent, ["numpy"])["numpy"]
@@ -314,7 +314,7 @@ def test_packages_are_pinned():
 
 
 def test_a_wheel_packs_to_the_same_bytes(tmp_path):
-    # By its path: there are other modules called build.
+    # Import by path, because other modules are also called build.
     spec = importlib.util.spec_from_file_location("numpy_recipe", RECIPE / "build.py")
     recipe = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(recipe)

@@ -1,6 +1,6 @@
-"""The recipes of CONTRIBUTING, followed in a copy of the sources: one file and one line for each, and it appears everywhere.
+"""The recipes of CONTRIBUTING, applied to a copy of the sources: one file and one line each, available everywhere.
 
-A kernel is compiled beside one of the others, for the least of the machine's instruction sets, with the cached objects.
+A kernel is compiled along with one other, for the machine's smallest instruction set, with the cached objects.
 """
 
 import importlib.util
@@ -16,14 +16,14 @@ import pytest
 
 import graphattend as ga
 
-pytestmark = pytest.mark.native  # it runs a copy in another process
+pytestmark = pytest.mark.native  # runs a copy in another process
 
 ROOT = Path(__file__).parent.parent
 SOURCE = Path(ga.__file__).parent
 
 
 class Recipe(NamedTuple):
-    """A file to be written, and a line to be added behind the first line that starts like `after`."""
+    """A file to write, and a line to add after the first line that starts with `after`."""
 
     path: str
     text: str
@@ -308,7 +308,7 @@ def trained(options):
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
-    """The sources with every recipe followed."""
+    """Return a copy of the sources with every recipe applied."""
     folder = tmp_path_factory.mktemp("recipes")
     ignored = shutil.ignore_patterns("*.so", "*.wasm", "__pycache__", "kernels")
     shutil.copytree(SOURCE, folder / "graphattend", ignore=ignored)
@@ -413,7 +413,7 @@ assert '  square: ["x", "out"],' in build_js_kernels.declaration()
 
 
 def builder(path: Path):
-    """A copy's `kernels/build.py`, with the objects of the real one: they are cached by content."""
+    """Import a copy's `kernels/build.py`, with the cached objects of the original."""
     spec = importlib.util.spec_from_file_location("graphattend_kernels_build", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -439,7 +439,7 @@ def test_a_kernel_is_one_file_and_one_declaration(tmp_path):
     ):
         path.write_text(path.read_text("utf-8") + text, encoding="utf-8")
 
-    # All of them take a minute to compile: leave out the other kernels.
+    # All kernels take a minute to compile, so leave out the others.
     declared = tmp_path / "kernels.def"
     text = (kernels / "kernels.def").rename(declared).read_text("utf-8")
     kept = re.finditer(r"^KERNEL_BEGIN\((exp|square)\).*?^KERNEL_END\(\1\)$", text, re.MULTILINE | re.DOTALL)

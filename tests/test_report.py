@@ -1,4 +1,4 @@
-"""The report: well-formed, self-contained, and it shows the numbers of the analysis."""
+"""The report is well-formed and self-contained, and shows the numbers of the analysis."""
 
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser

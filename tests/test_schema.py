@@ -1,4 +1,4 @@
-"""The JSON schema of every mechanism says what the constructor does."""
+"""The JSON schema of every mechanism agrees with its constructor."""
 
 import json
 import math

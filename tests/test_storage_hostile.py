@@ -1,4 +1,4 @@
-"""Files made to hurt: each must end in a one-line LoadError that names it, quickly and in bounded memory."""
+"""Hostile files: each raises a one-line LoadError that names it, quickly and in bounded memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ARRAYS = {"w": np.arange(6.0).reshape(2, 3), "b": np.ones(3, np.float32), "codes
 
 
 class Explosive:
-    """Pickled, it would run code on loading."""
+    """An object whose pickle would run code on loading."""
 
     def __reduce__(self):
         return os.mkdir, ("exploded",)
@@ -64,7 +64,7 @@ def patched(data: bytes, old: bytes, new: bytes, count: int = 1) -> bytes:
 
 
 def understated_deflate() -> bytes:
-    """A member that declares 200 bytes and inflates to 100 MB."""
+    """Return a member that declares 200 bytes and inflates to 100 MB."""
     squeezed = npz([("w.npy", descr("(9,)") + bytes(100 << 20))], method=zipfile.ZIP_DEFLATED)
     with zipfile.ZipFile(io.BytesIO(squeezed)) as archive:
         size = struct.pack("<L", archive.getinfo("w.npy").file_size)
@@ -72,7 +72,7 @@ def understated_deflate() -> bytes:
 
 
 def overlapping() -> bytes:
-    """Many directory entries that share one deflated member."""
+    """Return many directory entries that share one deflated member."""
     base = npz([("w.npy", npy(np.zeros(4 << 20)))], method=zipfile.ZIP_DEFLATED)
     start = base.rindex(b"PK\x01\x02")
     end = base.rindex(b"PK\x05\x06")
@@ -85,7 +85,7 @@ def overlapping() -> bytes:
 
 
 def many_entries(count: int, claimed: int) -> bytes:
-    """A directory with far more entries than the end record admits."""
+    """Return a directory with far more entries than the end record declares."""
     entry = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 33, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0) + b"a.npy"
     directory = entry * count
     local = npz([])
@@ -295,7 +295,7 @@ CASES = [(name, "npz", data) for name, data in NPZ.items()] + [
 ]
 
 
-# Processor time natively; in WebAssembly there is only the clock, whatever else the machine does.
+# CPU time natively; WebAssembly has only wall-clock time, which depends on the machine's load.
 SECONDS = 5.0 if sys.platform == "emscripten" else 1.0
 
 
@@ -317,7 +317,7 @@ def test_hostile_file(tmp_path, monkeypatch, format, data):
     path = tmp_path / f"file.{format}"
     path.write_bytes(data)
     refused(path)
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]  # nothing was unpacked, nothing ran
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]  # nothing was unpacked or run
     with pytest.raises(LoadError, match=r"^bytes from the network: "):
         storage.loads(data, kind="x", name="bytes from the network", format=format)
 
@@ -328,7 +328,7 @@ def test_there_are_at_least_forty():
 
 
 def test_the_good_twins_are_accepted():
-    """The helpers above make files that differ from an acceptable one in the fault alone."""
+    """The files made by the helpers above differ from a valid file only in the fault."""
     assert storage.loads(npz([("w.npy", npy(np.ones(3)))]), kind="x")[1]["w"].tolist() == [1, 1, 1]
     assert storage.loads(npz([("w.npy", descr("(2,)", payload=bytes(16)))]), kind="x")[1]["w"].tolist() == [0, 0]
     body = struct.pack("<d", 2.5)
@@ -357,7 +357,7 @@ def test_flipped_at_every_byte(format, flip):
 
 
 def test_a_foreign_npz_with_flipped_bytes_is_refused_or_means_the_same(tmp_path):
-    """Without our checksum the zip's own CRCs still guard names and data."""
+    """Without our checksum, the zip file's CRCs still protect names and data."""
     path = tmp_path / "a.npz"
     np.savez(path, __config__=np.frombuffer(GOOD, np.uint8), **ARRAYS)
     data = path.read_bytes()
@@ -442,6 +442,6 @@ class TestNotAFile:
         path = tmp_path / f"a.{suffix}"
         try:
             os.mkfifo(path)
-        except OSError:  # the browser's file system has the function but no pipes
+        except OSError:  # the browser's file system has no pipes
             return
         refused(path)

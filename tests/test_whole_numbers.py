@@ -1,4 +1,4 @@
-"""Whole numbers beside floating-point data keep their digits: 2^24 + 1 is the first that float32 cannot hold."""
+"""Integers together with floating-point data keep their digits; float32 cannot represent 2^24 + 1."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ F4, F8 = np.dtype(np.float32), np.dtype(np.float64)
 
 def test_the_rule():
     whole = np.array([BIG, -BIG])
-    assert as_float(whole, "x").dtype == F4  # data alone, as the contract says
+    assert as_float(whole, "x").dtype == F4  # without other data it becomes float32, as documented
     assert as_float(np.array([2**24]), "x", beside=F4).dtype == F4
     for dtype in (F4, F8):
         kept = as_float(whole, "x", beside=dtype)
@@ -25,7 +25,7 @@ def test_the_rule():
     assert as_float(np.array([np.iinfo(np.int64).min]), "x", beside=F4).dtype == F8
     assert as_float(np.array([BIG], ">i8"), "x", beside=F4)[0] == BIG
     assert as_float(np.array([1], np.uint8), "x", beside=F8).dtype == F8
-    assert as_float(np.float32([1.5]), "x", beside=F8).dtype == F4  # floating-point numbers stay as they are
+    assert as_float(np.float32([1.5]), "x", beside=F8).dtype == F4  # floating-point numbers keep their dtype
 
 
 def test_arrays_together():
@@ -64,12 +64,12 @@ def test_attention_over_whole_and_real_numbers(name, which, rng):
     real = [a.astype(np.float64) for a in arrays]
     whole, floating = function(*arrays, *rest, **options), function(*real, *rest, **options)
     assert whole.dtype == floating.dtype
-    np.testing.assert_array_equal(whole, floating)  # converted first, they take the same way
+    np.testing.assert_array_equal(whole, floating)  # converted first, both take the same path
 
 
 @pytest.mark.parametrize("key", ga.list_mechanisms())
 def test_mechanisms(key):
-    """Whole numbers in any one input give what the same numbers in float64 give."""
+    """Integers in any one input give the same result as equal float64 numbers."""
     attn, inputs = mechanism_class(key).example(np.random.default_rng(0), 5)
     metadata = inputs.pop("metadata", None)
     names = [n for n in ("query", "keys", "values") if n in inputs]
@@ -85,7 +85,7 @@ def test_mechanisms(key):
 
     reals = [n for n, x in fields.items() if np.asarray(x).dtype.kind == "f"]
     for which in [*names, *reals]:
-        # Real arrays may take a kernel at once, whole ones are converted first: the two round otherwise.
+        # Float arrays may use a kernel directly, integers are converted first; the two paths round differently.
         whole, real = call(which, lambda x: x.astype(np.int64)), call(which, np.asarray)
         assert whole.dtype == real.dtype == np.float64
         np.testing.assert_allclose(whole, real, rtol=1e-12, atol=1e-14)

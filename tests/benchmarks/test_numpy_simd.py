@@ -1,4 +1,4 @@
-"""What was measured of NumPy's WASM-SIMD wheel, and the pages that show it."""
+"""The measurements of NumPy's WASM-SIMD wheel, and the pages that show them."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.native
 
 @pytest.fixture
 def tables(monkeypatch):
-    """benchmarks/numpy_simd/tables.py."""
+    """Import benchmarks/numpy_simd/tables.py."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / "numpy_simd"))
     sys.modules.pop("tables", None)
     import tables

@@ -1,4 +1,4 @@
-"""The benchmark's report: figures in, ratios, verdicts and tables out."""
+"""The benchmark's report: ratios, verdicts and tables computed from figures."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.native  # reads the repository's own scripts
 ROOT = Path(__file__).resolve().parents[2]
 
 
-#: Calls per second: a mixture that takes 1.25 times as long as its experts, and a mechanism ten times dot products.
+#: Calls per second: a mixture takes 1.25 times as long as its experts, another mechanism ten times as dot products.
 MOE = {"graphattend": [6_000.0, 8_000.0], "sdpa": [40_000.0], "expert 0": [20_000.0], "expert 2": [20_000.0]}
 MOE |= {"reading": [16_000.0], "weights": [4_000.0], "attention_weights": [6_000.0], "backward": [1_000.0]}
 MANIFOLD = {"graphattend": [20.0], "sdpa": [200.0], "reading": [4_000.0], "memory": [30e6, 25e6]}
@@ -17,7 +17,7 @@ MANIFOLD = {"graphattend": [20.0], "sdpa": [200.0], "reading": [4_000.0], "memor
 
 @pytest.fixture
 def results():
-    """Two rounds in Chromium beside native NumPy, made up."""
+    """Return artificial results of two rounds in Chromium and native NumPy."""
     query = {"graphattend": [30_000.0, 40_000.0], "kernel": [44_000.0, 50_000.0], "peak": [29.5e9, 20e9]}
     query |= {"onnxruntime": [10_000.0, 16_000.0], "tfjs": [20_000.0, 8_000.0], "javascript": [4_000.0, 4_000.0]}
     facts = {"python": "3.14", "numpy": "2", "backend": "wasm-relaxed-simd", "numpy_ms": 200.0, "graphattend_ms": 80.0}

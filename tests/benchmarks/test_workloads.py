@@ -1,4 +1,4 @@
-"""Every workload of `make bench` runs: one contender that raises would end the measurement of all others."""
+"""Every workload of `make bench` runs, because a contender that raises would end the measurement of all others."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.native  # reads the repository's own scripts
 
 @pytest.mark.parametrize("name", workloads.WORKLOADS)
 def test_each_contender_runs(name: str) -> None:
-    """Each call returns; where JavaScript checks itself against a result, Python's own call gives it, too."""
+    """Each call returns, and Python's calls give the results against which JavaScript is checked."""
     workload = workloads.WORKLOADS[name]()
     for call in workload.calls.values():
         call()

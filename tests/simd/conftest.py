@@ -1,4 +1,4 @@
-"""The kernels under test: every instruction set that the processor, or Pyodide's engine, has."""
+"""The kernels under test: every instruction set that the processor or Pyodide's engine supports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KERNELS = Path(kernel_ops.__file__).parent / "kernels"
 
 
 def load_builder() -> ModuleType:
-    """`kernels/build.py`, which is no part of the package."""
+    """Import `kernels/build.py`, which is not part of the package."""
     spec = importlib.util.spec_from_file_location("graphattend_kernels_build", KERNELS / "build.py")
     assert spec is not None
     assert spec.loader is not None
@@ -34,7 +34,7 @@ LOADED = {name: found.kernels for name in backends.FILES if (found := backends.l
 
 @pytest.fixture(params=sorted(LOADED))
 def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
-    """A kernel module, with `kernel_ops` sending its calls there."""
+    """Return a kernel module, to which `kernel_ops` sends its calls."""
     before = kernel_ops.current()
     module = LOADED[request.param]
     kernel_ops.use(module)
@@ -44,7 +44,7 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
 
 @pytest.fixture(params=["float32", "float64"])
 def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs a test in both dtypes of the kernels: `kernel_numbers.REAL`, and PRECISION for tolerances of float32."""
+    """Run a test in both dtypes of the kernels: set `kernel_numbers.REAL`, and PRECISION, a factor of tolerances."""
     wide = request.param == "float64"
     monkeypatch.setattr(kernel_numbers, "REAL", np.float64 if wide else np.float32)
     monkeypatch.setattr(kernel_numbers, "PRECISION", 1e-7 if wide else 1.0)
@@ -52,7 +52,7 @@ def real(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture
 def both(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], tuple[Any, Any]]:
-    """A function that calls its argument with the kernels and on plain NumPy, and returns both results."""
+    """Return a function that calls its argument with the kernels and on plain NumPy, and returns both results."""
 
     def run(function: Callable[[], Any]) -> tuple[Any, Any]:
         results = []
@@ -66,5 +66,5 @@ def both(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[[Call
 
 @pytest.fixture
 def builder() -> ModuleType:
-    """The module that compiles the kernels."""
+    """Return the module that compiles the kernels."""
     return load_builder()

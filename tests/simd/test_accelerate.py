@@ -1,6 +1,6 @@
-"""NumPy's ufuncs with our loops in place against the same calls on NumPy's own loops.
+"""NumPy's ufuncs with our loops against the same calls with NumPy's own loops.
 
-Where there is nothing to accelerate (outside Pyodide) both are the same, and the first test says so.
+If there is nothing to accelerate (outside Pyodide) both are the same, which the first test checks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from graphattend.simd import Acceleration, accelerate_numpy, accelerated, backen
 from graphattend.simd import accelerate as module
 
 ACTIVE = sys.platform == "emscripten" and os.environ.get("GRAPHATTEND_BACKEND") != "numpy"
-#: Whether this is NumPy's WASM-SIMD build, of which nearly all stays.
+#: Whether this is NumPy's WASM-SIMD build, which keeps nearly all of its own loops.
 HAS_SIMD = sys.platform == "emscripten" and "+simd" in version("numpy")
 DTYPES = (np.float32, np.float64)
 EXACT_BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
@@ -30,13 +30,13 @@ SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 127, 128, 129, 257, 
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Floating-point warnings are tested on their own."""
+    """Ignore floating-point warnings, which have their own tests."""
     with np.errstate(all="ignore"):
         yield
 
 
 def both(function: Callable[[], Any]) -> tuple[Any, Any]:
-    """The result of NumPy's own loops, and that of ours."""
+    """Return the results of NumPy's own loops and of ours."""
     plain = function()
     with accelerate_numpy() as acceleration:
         assert acceleration.active == ACTIVE
@@ -44,7 +44,7 @@ def both(function: Callable[[], Any]) -> tuple[Any, Any]:
 
 
 def assert_same_bits(plain: Any, ours: Any) -> None:
-    """Equal bit for bit, except which of the many NaN it is."""
+    """Require equal bits, except of NaN."""
     plain, ours = np.asarray(plain), np.asarray(ours)
     assert (plain.dtype, plain.shape) == (ours.dtype, ours.shape)
     if plain.dtype.kind == "f":
@@ -53,14 +53,14 @@ def assert_same_bits(plain: Any, ours: Any) -> None:
 
 
 def assert_near(ulps: float, plain: Any, ours: Any) -> None:
-    """Two results that are each within so many units in the last place of the exact one."""
+    """Compare two results that each have an error of at most `ulps` units in the last place."""
     plain, ours = np.asarray(plain), np.asarray(ours)
     assert (plain.dtype, plain.shape) == (ours.dtype, ours.shape)
     assert (np.abs(plain - ours) <= 2 * ulps * np.spacing(np.maximum(np.abs(plain), np.abs(ours)))).all()
 
 
 def specials(dtype: type[np.floating[Any]]) -> np.ndarray:
-    """Values at which an implementation goes wrong first."""
+    """Return values at which implementations tend to fail."""
     info = np.finfo(dtype)
     tiny, small, most, eps = info.smallest_subnormal, info.tiny, info.max, info.eps
     ordinary = [0.0, 1.0, 0.5, 3.0, 1 + eps, 1 - eps / 2]
@@ -69,19 +69,19 @@ def specials(dtype: type[np.floating[Any]]) -> np.ndarray:
 
 
 def pairs(dtype: type[np.floating[Any]]) -> tuple[np.ndarray, np.ndarray]:
-    """Every special value with every other."""
+    """Return all pairs of special values."""
     a, b = np.array(list(product(specials(dtype), repeat=2)), dtype=dtype).T
     return a.copy(), b.copy()
 
 
 def numbers(rng: np.random.Generator, shape: Any, dtype: type[np.floating[Any]]) -> np.ndarray:
-    """Random numbers with a few special values among them, some equal in two draws."""
+    """Draw random numbers with a few special values, some equal in two draws."""
     x = rng.integers(-40, 40, shape).astype(dtype) / dtype(8)
     return np.where(rng.random(shape) < 0.02, rng.choice(specials(dtype), shape), x)
 
 
 def layouts(x: np.ndarray) -> Iterator[np.ndarray]:
-    """The same numbers at other addresses and strides."""
+    """Return the same numbers with other addresses and strides."""
     yield x
     wide = np.zeros((*x.shape, 3), dtype=x.dtype)
     wide[..., 1] = x
@@ -134,7 +134,7 @@ def test_calls_may_be_nested_and_undone_in_any_order() -> None:
     third.undo()
     assert not accelerated()["active"]
     assert np.exp(x).tobytes() == before.tobytes()
-    if ACTIVE:  # else this test could not see the difference
+    if ACTIVE:  # otherwise this test cannot see a difference
         assert inside.tobytes() != before.tobytes()
 
 
@@ -163,7 +163,7 @@ def test_a_numpy_with_a_blas_keeps_its_matmul(monkeypatch: pytest.MonkeyPatch) -
         names = {name for name, _ in acceleration.replaced}
         assert "matmul" not in names
         assert acceleration.active == ("exp" in names)
-        if not HAS_SIMD:  # else the loops are as fast as ours, more or less
+        if not HAS_SIMD:  # otherwise NumPy's loops are about as fast as ours
             assert acceleration.active == ACTIVE
 
 
@@ -222,7 +222,7 @@ def test_the_extension_refuses_what_is_no_ufunc() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [*EXACT_BINARY, *COMPARISONS])
 class TestExactBinary:
-    """Operations whose result is one of IEEE 754's, or NumPy's choice of operand: the same bits."""
+    """Operations whose result IEEE 754 or NumPy's choice of operand determines give the same bits."""
 
     def test_special_values(self, name: str, dtype: type[np.floating[Any]]) -> None:
         function, (a, b) = getattr(np, name), pairs(dtype)
@@ -265,7 +265,7 @@ class TestExactBinary:
         for source_0, source_1, target in (
             (slice(0, 70), slice(0, 70), slice(0, 70)),  # in place
             (slice(0, 60), slice(5, 65), slice(0, 60)),
-            (slice(0, 60), slice(0, 60), slice(1, 61)),  # shifted overlap, forwards and backwards
+            (slice(0, 60), slice(0, 60), slice(1, 61)),  # overlap, shifted forwards and backwards
             (slice(1, 61), slice(0, 60), slice(0, 60)),
             (slice(0, 60), slice(0, 60), slice(59, None, -1)),
             (slice(7, 8), slice(0, 60), slice(0, 60)),  # a scalar inside the output
@@ -293,7 +293,7 @@ class TestExactBinary:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", EXACT_BINARY)
 class TestReductions:
-    """The inner loop is the binary one with an accumulator; sums keep NumPy's order of addition."""
+    """Reductions use the binary loop with an accumulator; sums keep NumPy's order of addition."""
 
     def test_sizes(self, name: str, dtype: type[np.floating[Any]], rng: np.random.Generator) -> None:
         function = getattr(np, name)
@@ -333,7 +333,7 @@ def test_sqrt_is_exact(dtype: type[np.floating[Any]], rng: np.random.Generator) 
 
 
 ULPS = {"exp": 1.0, "log": 1.0, "tanh": 1.5, "sin": 1.6, "cos": 1.6}
-if not ACTIVE:  # then the loops are NumPy's own, which promise less
+if not ACTIVE:  # the loops are NumPy's own, which guarantee less
     ULPS = dict.fromkeys(ULPS, 4.0)
 
 
@@ -371,10 +371,10 @@ def test_float64_exp_is_accurate(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize(("name", "dtype"), [("exp", np.float64), *((n, np.float32) for n in ULPS)])
 class TestTranscendental:
-    """exp, log, tanh, sin, cos where the result is known, and independence of the layout.
+    """exp, log, tanh, sin and cos at known results, and independence of the layout.
 
-    Our loops give the same bits for every layout; NumPy's own promise that only within their accuracy (with AVX-512
-    its float64 exp takes another path for negative strides).
+    Our loops give the same bits for every layout. NumPy's own loops differ within their accuracy (with AVX-512 its
+    float64 exp takes another path for negative strides).
     """
 
     def test_special_values(self, name: str, dtype: type[np.floating[Any]]) -> None:
@@ -424,7 +424,7 @@ class TestTranscendental:
 
 
 def outcome(function: Callable[[], Any]) -> str:
-    """The type of the exception, or an empty string."""
+    """Return the type of the exception, or an empty string."""
     try:
         function()
     except FloatingPointError as error:

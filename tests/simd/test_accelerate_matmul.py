@@ -1,6 +1,6 @@
-"""matmul with our loops in place.
+"""matmul with our loops.
 
-It adds in another order than NumPy's own loops: sums of whole numbers are exact, others within the bound of any order.
+They add in another order than NumPy's: sums of integers are exact, others are within the error bound of any order.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SHAPES = (
 
 @pytest.mark.parametrize("dtype", DTYPES)
 class TestMatmul:
-    """Every shape, stride and output that NumPy's loop takes."""
+    """Every shape, stride and output that NumPy's loop accepts."""
 
     @pytest.mark.parametrize(("left", "right"), SHAPES)
     def test_whole_numbers(
@@ -88,7 +88,7 @@ class TestMatmul:
         x, y, expected = a.astype(dtype), b.astype(dtype), a @ b
         with accelerate_numpy():
             for out in (
-                np.full((30, 30), np.nan, dtype),  # what was in the output must not matter
+                np.full((30, 30), np.nan, dtype),  # the output's old content must not matter
                 np.full((30, 30), np.nan, dtype, order="F"),
                 np.full((60, 90), np.nan, dtype)[::2, ::3],
                 np.full((30, 30), np.nan, dtype)[::-1, ::-1],

@@ -1,4 +1,4 @@
-"""Kernel calls bound to their arrays: the same bits as the mechanism's forward pass, and nothing bound where it is more than one."""
+"""Kernel calls bound to their arrays: the same bits as the forward pass, and None if it is not a single call."""
 
 import ctypes
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.with_kernels
 
 
 def repeat(call):
-    """Call the kernel as JavaScript does: by its address, with that of its arguments."""
+    """Call the kernel as JavaScript does, by its address and the address of its arguments."""
     word = np.uintp(0).nbytes
     function = int(call.memory[:word].view(np.uintp)[0])
     return ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(function)(call.address + 8)
@@ -94,18 +94,18 @@ def test_nothing_is_bound_where_it_is_more_than_one_kernel_call():
     def never(run, out=out, given=(query,)):
         assert bound.bind(run, out, given) is None
 
-    never(lambda: attn._fused(query * 2, keys, values))  # an array made anew
+    never(lambda: attn._fused(query * 2, keys, values))  # a temporary array
     never(lambda: attn._fused(query, keys.copy(), values))
     never(lambda: attn._fused(query, keys, values) + 1)
     never(lambda: [attn._fused(query, keys, values), attn._fused(query, keys, values)][0])
     never(lambda: query)
     never(lambda: None)
-    never(lambda: attn._fused(query, keys, values), out=np.zeros(D))  # another dtype
+    never(lambda: attn._fused(query, keys, values), out=np.zeros(D))  # a different dtype
     never(lambda: attn._fused(query, keys, values), out=np.zeros((1, D), np.float32))
     never(lambda: ga.ScaledDotProductAttention(D, normalize=True)._fused(query, keys, values))
     scales = iter(range(1, 9))
     never(lambda: simd.single(query, keys, values, D, next(scales), True))  # a number that changes
-    # Keys beyond the window are looked at by Python, which refuses NaN there.
+    # Python checks keys beyond the window for NaN.
     local = ga.create("local_global", D, window=1)
     never(lambda: local._fused(query, keys, values), given=(query, keys, values))
     assert bound.bind(lambda: local._fused(query, keys, values), out, (query,)) is not None

@@ -1,4 +1,4 @@
-"""Building the kernels: cached by content, with Emscripten where that is the compiler."""
+"""Building the kernels: cached by content, and with Emscripten."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ else:
 
 
 def write_compiler(script: Path, version: str = "5.0.3") -> None:
-    """A stand-in for Emscripten's compiler, which writes its arguments where the result should go."""
+    """Write a stand-in for Emscripten's compiler, which writes its arguments to the output file."""
     script.write_text(FAKE.format(python=sys.executable, version=version))
     script.chmod(0o755)
 
 
 @pytest.fixture
 def emcc(tmp_path, monkeypatch, builder):
-    """`builder` with a stand-in for Emscripten's compiler in ``$CC``."""
+    """Return `builder` with a stand-in for Emscripten's compiler in ``$CC``."""
     write_compiler(tmp_path / "emcc")
     monkeypatch.setenv("CC", str(tmp_path / "emcc"))
     monkeypatch.setattr(builder, "CACHE", tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""Mechanisms with the fused kernels against the same mechanisms on plain NumPy."""
+"""Mechanisms with fused kernels against plain NumPy."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ EXPERTS = {
 
 @pytest.fixture(params=[True, False], ids=["kernels", "numpy"])
 def fused(request, kernels, monkeypatch):
-    """`simd` with the kernels, and without."""
+    """Run with the kernels and without; return which."""
     monkeypatch.setattr(simd, "_kernels", kernel_ops if request.param else None)
     return request.param
 
 
 @pytest.fixture
 def metric_calls(monkeypatch):
-    """The calls of the kernels by distance that succeeded, by name."""
+    """Record the names of successful calls of the distance kernels."""
     calls = []
 
     def count(name: str) -> None:
@@ -55,12 +55,12 @@ def metric_calls(monkeypatch):
 
 
 def points(rng, *shape: int) -> np.ndarray:
-    """Points inside the unit ball."""
+    """Draw points inside the unit ball."""
     return (rng.standard_normal(shape) * 0.2).astype(np.float32)
 
 
 def mixtures(names: tuple[str, ...]) -> list[Any]:
-    """The ways to mix experts."""
+    """Return mixtures of experts of all kinds."""
     experts = [EXPERTS[name] for name in names]
     return [
         ga.MoEAttention(DIM, experts=experts, top_k=1),
@@ -97,7 +97,7 @@ def test_every_mechanism_answers_as_on_numpy(key, dtype, tolerance, both, rng):
 
 
 class Counted:
-    """A kernel module that notes which of its kernels did the work."""
+    """A kernel module that records which of its kernels computed a call."""
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -194,14 +194,14 @@ BY_DISTANCE = {
 
 
 def on_one_side(rng, dtype, *shape):
-    """Coordinates that any of the spaces takes, on a sphere on one side of it."""
+    """Draw coordinates valid in all spaces, on a sphere in one hemisphere."""
     x = 0.12 * rng.standard_normal((*shape, 11))
     x[..., [6, 8]] += 0.3
     return x.astype(dtype)
 
 
 def agree(fast, plain, tolerance):
-    """All arrays of two results, in whatever they are nested."""
+    """Compare all arrays of two nested results."""
     if isinstance(fast, dict):
         assert fast.keys() == plain.keys()
         fast, plain = list(fast.values()), list(plain.values())
@@ -217,18 +217,18 @@ def agree(fast, plain, tolerance):
 @pytest.mark.parametrize("far", [1.0, 5.0])
 @pytest.mark.parametrize("name", BY_DISTANCE)
 def test_mechanisms_by_distance_agree_with_numpy(name, far, dtype, tolerance, both, rng):
-    """Outputs, weights and gradients: one query, a batch, masks, points outside of the ball (far), graphs."""
+    """Outputs, weights and gradients agree for one query, a batch, masks, points outside the ball (far) and graphs."""
     attn = BY_DISTANCE[name]()
     if far > 1:
-        # The point on the rim has a gap of 2e-12 (2e-6 in float32), known to u / gap = 5e-5 (3e-2): its distance has no
-        # more digits, whoever computes it. In float32 they reach the outputs as 1.5e-4 natively and 1.1e-3 in Pyodide.
+        # The point on the rim has a gap of 2e-12 (2e-6 in float32) with relative error u / gap = 5e-5 (3e-2), so no
+        # method gives its distance more digits. In float32 the outputs differ by 1.5e-4 natively, by 1.1e-3 in Pyodide.
         tolerance = 2e-4 if dtype is np.float64 else 5e-3
     q, k, v = (on_one_side(rng, dtype, *shape) for shape in ((2, 3), (7,), (2, 7)))
     k[2] *= dtype(far)
     mask = rng.random((3, 7)) < 0.6
     mask[1] = False
     added = np.where(mask, rng.standard_normal((3, 7)), -np.inf).astype(dtype)
-    graph = ga.NeighborGraph.from_edge_index(rng.integers(0, 6, (2, 15)), 7)  # the last has no neighbours
+    graph = ga.NeighborGraph.from_edge_index(rng.integers(0, 6, (2, 15)), 7)  # the last node has no neighbours
     g, gw = rng.standard_normal(q.shape).astype(dtype), rng.standard_normal((2, 3, 7)).astype(dtype)
     g_nodes, g_edges = g.reshape(6, 11)[[0, 1, 2, 3, 4, 5, 0]], gw.reshape(-1)[:15]
     calls = [

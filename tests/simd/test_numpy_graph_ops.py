@@ -1,4 +1,4 @@
-"""The formulations edge by edge against loops over nodes and finite differences, and the kernels against them."""
+"""Formulations per edge against loops over nodes and finite differences, and kernels against both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def lists(rng):
 
 
 def problem(rng, form, heads=None):
-    """Arrays of float64, and the options of a form."""
+    """Draw float64 arrays, and return them with the options of a form."""
     lead = () if heads is None else (heads,)
     indptr, indices = lists(rng)
     q, k, v = (rng.standard_normal((n, *lead, d)) for n, d in ((M, D), (N, D), (N, E)))
@@ -37,7 +37,7 @@ def problem(rng, form, heads=None):
 
 
 def turned(x, position, frequency, interleaved):
-    """One row, pair by pair, as complex numbers."""
+    """Rotate the pairs of one row as complex numbers."""
     out = x.copy()
     for i, rate in enumerate(frequency):
         at = [2 * i, 2 * i + 1] if interleaved else [i, i + len(frequency)]
@@ -47,7 +47,7 @@ def turned(x, position, frequency, interleaved):
 
 
 def by_loops(q, k, v, indptr, indices, scale, *, bias=None, rotation=None, plain=False, gain=None):
-    """One node and head after the other."""
+    """Compute one node and head at a time."""
     q, k, v = (x.reshape(len(x), -1, x.shape[-1]) for x in (q, k, v))
     out, weights = np.zeros((*q.shape[:2], v.shape[2])), np.zeros((len(indices), q.shape[1]))
     for i, h in np.ndindex(*q.shape[:2]):
@@ -148,7 +148,7 @@ def test_turned_sums_are_what_loops_give(rng, interleaved, back, ordered):
 
 
 def in_real(value):
-    """Floats in the dtype of the kernels; positions and frequencies stay in double precision."""
+    """Convert floats to the kernels' dtype; positions and frequencies stay in double precision."""
     return value.astype(numbers.REAL) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
 
 

@@ -1,4 +1,4 @@
-"""Products in BLAS by pieces of rows: the product, with the same bits for every number of threads."""
+"""BLAS products split by rows give the same bits for every number of threads."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from graphattend.simd import products, threads
 
 @pytest.fixture(autouse=True)
 def always(monkeypatch):
-    """Split however little the work."""
+    """Split any amount of work."""
     monkeypatch.setattr(threads, "MIN_WORK", 1)
 
 

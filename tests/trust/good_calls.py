@@ -1,4 +1,4 @@
-"""One good call of every public function, class and method, by name: what the tests of bad input start from."""
+"""One valid call of every public function, class and method by name, from which tests of bad input start."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ WEIGHTS = np.full(6, 0.5)
 
 
 class Call(NamedTuple):
-    """A function and arguments it takes."""
+    """A function and valid arguments."""
 
     function: Callable[..., Any]
     arguments: dict[str, Any]
 
     @property
     def parameters(self) -> list[str]:
-        """Names of everything it can be given one of."""
+        """Names of all its parameters that take one value."""
         try:
             found = inspect.signature(self.function).parameters.values()
         except ValueError:
@@ -47,7 +47,7 @@ class Call(NamedTuple):
 
 
 def _by_name(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Call:
-    """The call with every argument by its name."""
+    """Return the call with all arguments by name."""
     bound = inspect.signature(function).bind(*args, **options)
     return Call(function, dict(bound.arguments))
 
@@ -131,7 +131,7 @@ READ = (
 
 
 def _described(**fields: Any) -> Any:
-    """What a mechanism says to metadata: they are checked where they are read."""
+    """Pass metadata to every mechanism that reads these fields, because the reader validates them."""
     for key in READERS:
         made, inputs = mechanism_class(key).example(np.random.default_rng(0), 5)
         given = {n: v for n, v in fields.items() if v is not None and n in made.needed + made.used}
@@ -149,7 +149,7 @@ def _graphs() -> Iterator[tuple[str, Call]]:
     yield "NeighborGraph.knn", Call(ga.NeighborGraph.knn, {"x": X, "k": 2, "manifold": G.Euclidean()})
     yield "NeighborGraph.read", Call(ga.NeighborGraph.read, {"path": "missing.csv"})
     yield "NeighborGraph.write", Call(GRAPH.write, {"path": "missing/folder/a.json"})
-    with contextlib.suppress(ga.UnsupportedError):  # where networkx and SciPy are
+    with contextlib.suppress(ga.UnsupportedError):  # if networkx and SciPy are installed
         yield "NeighborGraph.from_networkx", Call(ga.NeighborGraph.from_networkx, {"graph": GRAPH.to_networkx()})
     with contextlib.suppress(ga.UnsupportedError):
         yield "NeighborGraph.from_scipy", Call(ga.NeighborGraph.from_scipy, {"matrix": GRAPH.to_scipy()})
@@ -314,7 +314,7 @@ CALLS = _calls()
 
 
 def public_objects() -> dict[str, Any]:
-    """Functions and classes by the name that users reach them by."""
+    """Return functions and classes by their public names."""
     found: dict[str, Any] = {}
     modules = [("", ga)] + [
         (f"{n}.", m)

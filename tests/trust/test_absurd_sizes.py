@@ -1,4 +1,4 @@
-"""10¹² keys, nodes, samples or coordinates, for every argument that has a size: a typed error at once, and no memory for them."""
+"""10¹² keys, nodes, samples or coordinates, for every argument with a size, raise a typed error at once, without memory."""
 
 import time
 import tracemalloc
@@ -11,14 +11,14 @@ from test_bad_arguments import CALLED, HANDED_ON, LIMIT
 
 import graphattend as ga
 
-pytestmark = pytest.mark.native  # integers of pointer size have 32 bits in WebAssembly: there is no such array
+pytestmark = pytest.mark.native  # WebAssembly has 32-bit pointers, so such arrays do not exist
 
 HUGE = 10**12
-MOST = 32 << 20  # bytes that a call may take
+MOST = 32 << 20  # bytes that a call may allocate
 
 
 def absurd(good):
-    """Values like a good one, as large as nothing is."""
+    """Return values like a valid one, but absurdly large."""
     if isinstance(good, (int, np.integer)) and not isinstance(good, bool):
         yield from (HUGE, 2**62)
     try:
@@ -30,7 +30,7 @@ def absurd(good):
         yield np.broadcast_to(a[..., :1], (*a.shape[:-1], HUGE))
 
 
-#: How often something is done: a time, which `cancel` ends, not a size.
+#: Numbers of repetitions, which take time rather than memory and can be cancelled.
 REPETITIONS = {("RLNavigator.train", "epochs"), ("RLNavigator.train", "steps")}
 CASES = [
     (name, parameter)
@@ -41,7 +41,7 @@ CASES = [
 
 
 def outcome(call, parameter, value):
-    """What is wrong with how a call ends, or nothing."""
+    """Return what is wrong with the outcome of a call, or ""."""
     tracemalloc.start()
     start = time.process_time()
     try:

@@ -1,4 +1,4 @@
-"""Bad values for every argument of every public function: a typed error that names it, and nothing changed."""
+"""Bad values for every argument of every public function raise a typed error that names it, and change nothing."""
 
 import datetime
 import decimal
@@ -17,11 +17,11 @@ import graphattend as ga
 
 
 class Nothing:
-    """Of no use to anybody."""
+    """A useless object."""
 
 
 class Broken:
-    """Fails wherever it is touched."""
+    """An object that fails in every operation."""
 
     def __array__(self, *args, **kwargs):
         raise ValueError("no array today")
@@ -37,7 +37,7 @@ def _ragged():
     return [[1.0], [1.0, 2.0]]
 
 
-#: What nobody takes, then what somebody may.
+#: Values that no argument accepts, then values that some accept.
 NEVER = {"an object": Nothing, "one that breaks": Broken, "a class": lambda: Nothing, "a set": lambda: {1j, "a"}}
 BAD = {
     **NEVER,
@@ -85,16 +85,16 @@ BAD = {
     "an array of negative numbers": lambda: np.full(6, -1.0),
     "a masked array": lambda: np.ma.masked_array([1.0, 2.0], [True, False]),
 }
-#: What says for itself what is wrong: the error names what is inside of it.
+#: Arguments with parts; the error names the bad part.
 SPEAK = {"config", "metadata", "manifold", "mechanisms", "keys", "options", "experts"}
-#: Arguments that are called: any function is good, and what it raises is its own.
+#: Arguments that are called: any function is valid, and its own errors propagate.
 CALLED = {"score_mod", "on_progress", "objective", "validate", "loss", "lr", "parts", "function", "cancel"}
-#: Values that are allowed but mean long work.
+#: Values that are valid but take long.
 LONG = {("recommend", "measure", "True"), ("evaluate", "mechanisms", "None")}
 LONG |= {("RLNavigator.train", "epochs", n) for n in ("10^12", "2^63", "10^400")}
-#: Arguments that are handed on to somebody else's object, which looks at them when it is called.
+#: Arguments that are passed on to a user's object, which checks them when it is called.
 HANDED_ON = {("training.graph_objective", "graph"), ("training.graph_objective", "queries")}
-#: Public names without a call of their own, and why.
+#: Public names without their own call, and the reasons.
 ELSEWHERE = {
     "Attention": "the base of mechanisms, whose methods are here",
     "Evaluation": "a result",
@@ -106,16 +106,16 @@ ELSEWHERE = {
     "parallel": "tests/test_parallel.py: takes an executor",
     "testing.check_vjp": "takes whatever the function takes",
 }
-#: Modules of what needs other libraries or runs for long; their own tests hand them bad values.
+#: Modules that need other libraries or run for long; their own tests pass bad values.
 OTHERS = ("dask.", "interop.", "evaluation.", "analysis.", "graph.", "compression.", "training.", "geometry.")
 
 CASES = [(n, p) for n, call in CALLS.items() for p in call.parameters if (n, p) not in HANDED_ON]
-LIMIT = 2.0 if sys.platform == "emscripten" else 0.5  # seconds; most of it is for a busy machine
+LIMIT = 2.0 if sys.platform == "emscripten" else 0.5  # seconds, mostly slack for a busy machine
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch, tmp_path_factory):
-    """Where the current folder is a good value of a path, files are left in it."""
+    """Run in a temporary folder, because files are written if the current folder is a valid path."""
     monkeypatch.chdir(tmp_path_factory.getbasetemp())
 
 
@@ -143,18 +143,18 @@ def test_every_public_function_has_a_call():
 
 
 def others_fault(error, call, text):
-    """Whether the value is good, or good but for what stands beside it."""
+    """Return whether the value is valid, or only invalid together with the other arguments."""
     if isinstance(error, ga.LoadError):
-        return True  # it names the file
+        return True  # the error names the file
     if isinstance(error, ga.NumericalInstabilityError) or error.argument == "parameters":
-        return True  # a number that overflows beside the others; a size that is too large beside the others
+        return True  # a number that overflows, or a size that is too large, together with the others
     named = str(error.argument).partition("[")[0]
     inside = [*call.parameters, *call.arguments.get("parameters", ())]
     return named in inside or named.startswith(("w_", "dim", "backend"))
 
 
 def outcome(name, parameter, kind):
-    """What is wrong with how a call ends, or nothing."""
+    """Return what is wrong with the outcome of a call, or ""."""
     if (name, parameter, kind) in LONG or (parameter in CALLED and kind in ("a class", "a function")):
         return ""
     call = CALLS[name]

@@ -1,4 +1,4 @@
-"""Files that ask for more than they hold, and names that are not only names: refused soon and small, shown escaped."""
+"""Files that claim more than they contain are rejected quickly in little memory, and hostile names are shown escaped."""
 
 import bz2
 import itertools
@@ -29,7 +29,7 @@ SECONDS = 10.0 if sys.platform == "emscripten" else 1.0
 
 
 def peak():
-    """Most memory that the process had, in kB; 0 where nobody counts."""
+    """Return the peak memory of the process in kB, or 0 if the system does not record it."""
     return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
@@ -75,7 +75,7 @@ def test_bombs(name):
 
 
 def test_what_compresses_well_is_read():
-    few = parse(gzip(b"0 1\n", 10_000), "lines", suffix=".txt").graph  # 40 kB out of 100 bytes
+    few = parse(gzip(b"0 1\n", 10_000), "lines", suffix=".txt").graph  # 40 kB from 100 bytes
     assert (few.num_nodes, few.num_edges) == (2, 10_000)
 
 
@@ -95,12 +95,12 @@ def test_files_of_nothing(suffix):
             parse(content, "nothing", suffix=suffix)
 
 
-# -- a share of the fuzz ---------------------------------------------------------------------------------------
+# -- a share of the fuzz test ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", readers.READERS)
 def test_damaged_files(kind):
-    """Some hundred of each kind; `make soak SOAK="--only readers"` reads a million."""
+    """Some hundred files of each kind; `make soak SOAK="--only readers"` reads a million."""
     files = [file for file in FILES if file[0] == kind] or [file for file in FILES if file[0] == "graph"]
     good = 0
     for seed in range(60 if sys.platform == "emscripten" else 400):

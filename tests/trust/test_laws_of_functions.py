@@ -17,7 +17,7 @@ numbers = given(st.integers(0, 2**32 - 1))
 
 
 def rows(seed, *, width=4, scale=1.0):
-    """Queries, keys and values of random sizes, and the generator they came from."""
+    """Draw queries, keys and values of random sizes; return them with the generator."""
     rng = np.random.default_rng(seed)
     m, n = rng.integers(1, 6), rng.integers(1, 9)
     scale = scale * 10.0 ** rng.integers(-2, 2)
@@ -121,7 +121,7 @@ def test_shared_heads_are_repeated_heads(seed):
 
 @numbers
 def test_parts_are_joined_by_their_log_sums(seed):
-    """What lets attention over a graph be computed in pieces."""
+    """This law allows computing attention over a graph in pieces."""
     rng, q, k, v = rows(seed)
     k, v = np.concatenate([k, k[::-1] + 1]), np.concatenate([v, v + 1])
     cut = rng.integers(1, len(k))
@@ -363,6 +363,6 @@ def test_pullbacks_are_linear(name, seed):
         return [a for a in found if isinstance(a, np.ndarray)]
 
     for a, b, both, none in zip(gradients(g), gradients(h), gradients(total), gradients(zero), strict=True):
-        size = max(1.0, np.abs(a).max(initial=0), np.abs(b).max(initial=0))  # the arguments are about one
+        size = max(1.0, np.abs(a).max(initial=0), np.abs(b).max(initial=0))  # the arguments are of order one
         np.testing.assert_allclose(both, 2 * a - b, rtol=1e-7, atol=1e-9 * size)
         assert not none.any()

@@ -1,4 +1,4 @@
-"""Laws of graphs, losses, optimizers, codecs and measures of quality, on random ones."""
+"""Laws of graphs, losses, optimizers, codecs and metrics, on random inputs."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def random_graph(seed, *, weights=False):
 
 
 def renamed(graph, order):
-    """The graph whose node order[i] is the graph's node i."""
+    """Return the graph with node i renamed to order[i]."""
     extra = {} if graph.edge_weights is None else {"edge_weights": graph.edge_weights}
     return ga.NeighborGraph.from_edge_index(order[graph.to_edge_index()], graph.num_nodes, **extra)
 
@@ -309,7 +309,7 @@ def test_the_largest_entries_are_kept(seed):
         np.testing.assert_array_equal(np.sort(np.abs(row[row != 0])), largest)
 
 
-# -- measures of quality ---------------------------------------------------------------------------------------
+# -- metrics ---------------------------------------------------------------------------------------------------
 
 
 def ranked(seed):

@@ -1,4 +1,4 @@
-"""Laws of geometry, on random points of every manifold of the registry."""
+"""Laws of geometry, on random points of every registered manifold."""
 
 import numpy as np
 import pytest
@@ -14,9 +14,9 @@ every_manifold = pytest.mark.parametrize("name", list(MANIFOLDS))
 
 
 def points(name, seed, count):
-    """A manifold of moderate curvature, points on it, and the generator."""
+    """Return a manifold of moderate curvature, points on it, and the generator."""
     rng = np.random.default_rng(seed)
-    m = manifold(name, int(rng.integers(len(CURVATURES) - 1)))  # not the strongest: its digits are few
+    m = manifold(name, int(rng.integers(len(CURVATURES) - 1)))  # not the strongest curvature, which leaves few digits
     return m, rng, *m.random(rng, (count, 5 if isinstance(m, Product) else 4))
 
 
@@ -70,7 +70,7 @@ def test_log_is_as_long_as_the_distance(name, seed):
 def test_exp_goes_as_far_as_its_vector_is_long(name, seed):
     m, rng, x = points(name, seed, 1)
     v = tangent(m, rng, x)
-    if m.norm(x, v) < 2 / np.sqrt(abs(getattr(m, "curvature", 0.0)) or 1.0):  # not around a sphere
+    if m.norm(x, v) < 2 / np.sqrt(abs(getattr(m, "curvature", 0.0)) or 1.0):  # not beyond a sphere's antipode
         close(m.dist(x, m.expmap(x, v)), m.norm(x, v), 1e-6)
 
 
@@ -234,13 +234,13 @@ def test_curvature_is_a_scale(seed):
 
 @numbers
 def test_ball_and_hyperboloid_are_one_space(seed):
-    """The same tangent vectors at the origin lead to points equally far apart."""
+    """Equal tangent vectors at the origin give points at equal distances."""
     rng = np.random.default_rng(seed)
     curvature = -(10.0 ** rng.uniform(-1, 1))
     u, v = rng.standard_normal((2, 3)) / np.sqrt(-curvature)
     flat = [np.concatenate([[0.0], w]) for w in (u, v)]
     ball, hyperboloid = Poincare(curvature), Lorentz(curvature)
-    # The ball's metric at the origin is four times the flat one.
+    # The ball's metric at the origin is four times the Euclidean metric.
     a = ball.dist(ball.expmap0(u / 2), ball.expmap0(v / 2))
     close(a, hyperboloid.dist(*(hyperboloid.expmap0(w) for w in flat)), 1e-6)
 

@@ -1,4 +1,4 @@
-"""Without memory a call fails cleanly, and the next one is right: in a process that may take little more than it has."""
+"""If memory runs out, a call fails cleanly and the next one is correct, in a process with a memory limit."""
 
 import json
 import subprocess

@@ -1,6 +1,6 @@
-"""Two laws of every mechanism: what a mask hides changes nothing, and every path gives the same result.
+"""Two laws of every mechanism: masked keys change nothing, and every path gives the same result.
 
-The inputs are a mechanism's example with random numbers of keys and queries, leading axes, dtypes and options.
+The inputs are a mechanism's example with a random number of keys and queries, leading axes, dtypes and options.
 """
 
 import dataclasses
@@ -21,18 +21,18 @@ drawn = given(st.integers(0, 2**32 - 1))
 
 
 def sane(attn):
-    """Whether its options magnify no rounding, and let the example's points through."""
+    """Return whether its options do not magnify rounding errors and accept the example's points."""
     options = attn.to_config()["options"]
     cold = min(options.get("temperature", 1.0), 1 / options.get("sharpness", 1.0), 1 / abs(options.get("scale") or 1.0))
     return cold > 0.05 and options.get("curvature", -1.0) > -3 and not options.get("strict")
 
 
-#: Variants of each mechanism.
+#: Number of variants of each mechanism.
 SANE = {key: [i for i in range(VARIANTS) if sane(mechanism(key, i))] for key in KEYS}
 
 
 def example(key, seed, least=1):
-    """A mechanism with random options, a call's inputs, and the generator."""
+    """Return a mechanism with random options, inputs of a call, and the generator."""
     rng = np.random.default_rng(seed)
     attn = mechanism(key, SANE[key][int(rng.integers(len(SANE[key])))])
     n, m = int(rng.integers(max(least, 6), 10)), int(rng.integers(1, 4))
@@ -53,7 +53,7 @@ def call(attn, x, method="forward", **more):
 
 
 def per_key(metadata, change):
-    """The metadata with what belongs to keys changed; latent neighbours are no keys."""
+    """Apply `change` to the metadata's arrays per key; latent neighbours are not keys."""
     if metadata is None:
         return None
     latent = {name: getattr(metadata, name) for name in ("latent_keys", "latent_values")}
@@ -66,22 +66,22 @@ def close(found, wanted, tolerance=1e-8):
 
 
 def taken(x, rows):
-    """The call over these keys alone."""
+    """Return the inputs with only these keys."""
     keys, values = (x[name][..., rows, :] for name in ("keys", "values"))
     return {**x, "keys": keys, "values": values, "metadata": per_key(x["metadata"], lambda a: a[rows])}
 
 
 def moves(attn):
-    """Whether keys stand at positions, so that another order is another input."""
+    """Return whether keys have positions, so that their order matters."""
     return attn.rows_are_positions or "permutation" not in attn.laws
 
 
 def unwatched(attn):
-    """The same mechanism without the search for NaN."""
+    """Return the mechanism without checks for NaN."""
     return dataclasses.replace(attn, check_finite=False).with_parameters(attn.parameters())
 
 
-# -- what a mask hides changes nothing -------------------------------------------------------------------------
+# -- masked keys change nothing --------------------------------------------------------------------------------
 
 
 @every_mechanism

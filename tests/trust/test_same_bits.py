@@ -1,4 +1,4 @@
-"""The same seed and backend give the same bits: in every process, whatever the hash seed, with any number of threads."""
+"""The same seed and backend give the same bits in every process, for any hash seed and number of threads."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from graphattend.training import OPTIMIZERS
 
 
 def results():
-    """Something of every part, as arrays."""
+    """Compute results of every part of the library, as arrays."""
     rng = np.random.default_rng(7)
     edges = rng.integers(0, 40, (2, 200))
     graph = ga.NeighborGraph.from_edge_index(edges, 40, distances=rng.random(200), edge_features=rng.random((200, 3)))
@@ -46,7 +46,7 @@ def results():
 
 
 def digest():
-    """Of all bits."""
+    """Return a hash of all results' bits."""
     found = hashlib.sha256()
     for a in results():
         found.update(repr((a.shape, a.dtype.str)).encode())
@@ -60,7 +60,7 @@ def test_two_runs_in_one_process():
 
 @pytest.mark.native
 def test_processes_and_threads():
-    """Threads of ours; those of BLAS add in another order, and there is one."""
+    """Results do not depend on our threads; BLAS runs on one thread, because more would add in another order."""
     code = "import sys; sys.path[:0] = sys.argv[2:]; import graphattend as ga; ga.set_num_threads(int(sys.argv[1]));"
     code += " from test_same_bits import digest; print(digest())"
     folders = [os.path.dirname(__file__)]

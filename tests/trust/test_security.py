@@ -1,4 +1,4 @@
-"""SECURITY.md: every line of what cannot happen names a test that exists; the page of figures is up to date."""
+"""SECURITY.md: every guarantee names an existing test, and the page of figures is up to date."""
 
 import ast
 import re
@@ -9,13 +9,13 @@ import pytest
 pytestmark = pytest.mark.native
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "SECURITY.md"
-TEXT = PAGE.read_text("utf-8") if PAGE.exists() else ""  # only the sources have it
+TEXT = PAGE.read_text("utf-8") if PAGE.exists() else ""  # only in the source tree
 LINES = re.findall(r"^\| (.+?) \| (.+?) \| `(.+?)::(.+?)` \|$", TEXT, re.M)
 
 
 def test_every_line_has_a_test():
     rows = [line for line in TEXT.splitlines() if line.startswith("| ")]
-    assert len(LINES) == len(rows) - 2 >= 20  # without the head
+    assert len(LINES) == len(rows) - 2 >= 20  # without the header
 
 
 @pytest.mark.parametrize(("comes", "cannot", "file", "name"), LINES)
@@ -25,7 +25,7 @@ def test_the_test_exists(comes, cannot, file, name):
 
 
 def test_the_figures_are_those_of_the_runs():
-    import gen_trust  # of tools/
+    import gen_trust  # from tools/
 
     assert gen_trust.PAGE.read_text("utf-8") == gen_trust.page(
         gen_trust.json.loads(gen_trust.RESULTS.read_text("utf-8"))

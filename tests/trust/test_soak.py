@@ -1,4 +1,4 @@
-"""A share of the soak on every instruction set, and that it leaves nothing out; `make soak` runs millions."""
+"""A share of the soak test on every instruction set, and its completeness; `make soak` runs millions of cases."""
 
 import sys
 import warnings
@@ -16,7 +16,7 @@ from graphattend import compression, geometry
 from graphattend.graph.formats import FORMATS, VECTORS
 
 INSIDE_PYODIDE = sys.platform == "emscripten"
-#: Cases of each test, and tests on each backend. A case makes 2.3 calls: 100 000 natively.
+#: Cases per test, and tests per backend. A case makes 2.3 calls on average: 100 000 natively.
 CASES, PARTS = (200, 1) if INSIDE_PYODIDE else (1100, 10)
 BACKENDS = ga.backend_info()["available"]
 

@@ -1,4 +1,4 @@
-"""Options that float32 cannot hold, over float32 data: finite numbers or a typed error, and never a warning."""
+"""Options beyond float32's range with float32 data give finite numbers or a typed error, never a warning."""
 
 import warnings
 
@@ -20,7 +20,7 @@ CASES = {n: [p for p in call.parameters if p not in CALLED and (n, p) not in HAN
 
 
 def single(x):
-    """The same in float32, the arrays within mappings and tuples too."""
+    """Convert to float32, also the arrays inside mappings and tuples."""
     if isinstance(x, np.ndarray) and x.dtype == np.float64:
         return x.astype(np.float32)
     if isinstance(x, dict):
@@ -29,7 +29,7 @@ def single(x):
 
 
 def differentiate(call, what, function, *args, **options):
-    """A function's result and gradients."""
+    """Return a function's result and gradients."""
     found = call(what, function, *args, may=MAY, **options)
     if found is not REFUSED and isinstance(found, tuple) and callable(found[-1]):
         outputs, pull = found
@@ -38,8 +38,8 @@ def differentiate(call, what, function, *args, **options):
 
 @pytest.fixture
 def call(monkeypatch):
-    """Makes calls: what is not finite, or a warning, is a failure."""
-    monkeypatch.setattr(_validate, "beyond_float32", False)  # none has been given
+    """Return a function that makes calls and fails for non-finite results and warnings."""
+    monkeypatch.setattr(_validate, "beyond_float32", False)  # no such option was given
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield Watch()
@@ -57,7 +57,7 @@ def test_arguments(name, call):
 
 
 def numbers(key):
-    """The options of a mechanism that are real numbers."""
+    """Return the options of a mechanism that are real numbers."""
     rules = ga.schema(key)["properties"]
     return [n for n, rule in rules.items() if "number" in np.atleast_1d(rule.get("type", ""))]
 

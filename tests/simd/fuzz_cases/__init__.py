@@ -1,4 +1,4 @@
-"""Every kernel's entry in the fuzz: random arguments, and what it should write."""
+"""Fuzz case of every kernel: random arguments, and the expected outputs."""
 
 from . import dense, graphs, small, spaces
 from .draw import Case

@@ -51,7 +51,7 @@ def ref_one(q, k, v, out, scale):
 
 
 def visible(rng, b, m, n):
-    """Random mask, causal and lengths."""
+    """Draw a mask, causal and lengths."""
     mask, lengths = None, None
     if rng.random() < 0.5:
         mask = rng.random((*b, m, n)) < 0.7
@@ -95,7 +95,7 @@ def make_few(rng):
     b, m, n, d, e = lead(rng), size(rng, 10), size(rng, 150), size(rng, 40), size(rng, 40)
     bias = None if rng.random() < 0.4 else normal(rng, *b, *((m, n), (1, n), (m, 1))[rng.integers(3)])
     turned = rng.random() < 0.4
-    # On the rows of a table, or near them.
+    # positions on the rows of a table, or near them
     places = rng.integers(0, 5, (*b, n)) + 0.25 if rng.random() < 0.5 else 1.5 * rng.random((*b, n)) - 0.5
     positions = places if turned else None
     frequency = rng.random(d // 2) if turned else None
@@ -163,7 +163,7 @@ def make_attend_vjp(rng):
 def ref_attend_vjp(q, k, v, out, stats, grad, dq, dk, dv, scale, *options):
     w, _ = weights64(q, k, scale, *options)
     with np.errstate(invalid="ignore"):
-        # The weights follow from the given statistics, which a spoilt call may have swapped for another.
+        # Compute the weights from the given statistics, which a spoilt call may have replaced.
         expected = ref_attend(q, k, v, None, q, scale, *options)
         same_size = out.size == expected[0].size and stats.size == expected[1].size
         if not (same_size and close(out, expected[0]) and close(stats, expected[1])):

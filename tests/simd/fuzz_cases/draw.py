@@ -1,23 +1,23 @@
-"""What the cases are made of: random arrays of the dtype under test, outputs with guards, and the softmax in float64."""
+"""Parts of the cases: random arrays of the dtype under test, outputs with guards, and softmax in float64."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-#: The dtype under test and how closely its results must agree with the formulas, which compute in float64.
+#: The dtype under test, and the tolerance of its results against the formulas in float64.
 REAL: Any = np.dtype(np.float32)
 TOLERANCES = {"float32": 2e-5, "float64": 1e-12}
 GUARD = 64
 
 
 class Case(NamedTuple):
-    """An entry point: how to call it, and what it should write where."""
+    """A kernel: its arguments, and the expected outputs."""
 
     make: Callable[[np.random.Generator], list[Any]]
-    reference: Callable[..., list[Any]]  # the outputs in the order of their declaration
-    extra: int = 0  # trailing arguments that are for the formula only
-    renew: Callable[[list[Any]], None] | None = None  # makes what follows from other arguments anew after they changed
+    reference: Callable[..., list[Any]]  # returns the outputs in the order of their declaration
+    extra: int = 0  # number of trailing arguments only for the formula
+    renew: Callable[[list[Any]], None] | None = None  # recomputes arguments that depend on changed ones
 
 
 def normal(rng, *shape):
@@ -29,7 +29,7 @@ def size(rng, most=12):
 
 
 def output(*shape):
-    """An array with untouched memory around it, to be looked at afterwards."""
+    """Return an array surrounded by guard memory, which is checked afterwards."""
     count = int(np.prod(shape))
     whole = np.full(count + 2 * GUARD, 7.25, REAL)
     return whole[GUARD : GUARD + count].reshape(shape)
@@ -58,7 +58,7 @@ def graph_of(rng, rows, targets):
 
 
 def output_with(gain, *shape):
-    """An output, of zeros if there is a gain: then a kernel adds to it."""
+    """Return an output, zeros if there is a gain, because the kernel then adds to it."""
     out = output(*shape)
     if gain is not None:
         out[...] = 0
@@ -66,7 +66,7 @@ def output_with(gain, *shape):
 
 
 def gain_of(rng, *shape):
-    """Factors, some of which are 0, or none."""
+    """Draw factors, some of them 0, or None."""
     return None if rng.random() < 0.6 else normal(rng, *shape) * (rng.random(shape) < 0.7).astype(REAL)
 
 
@@ -74,7 +74,7 @@ def close(actual, expected):
     actual, expected = np.asarray(actual, float), np.asarray(expected, float)
     if actual.size == expected.size:
         expected = expected.reshape(actual.shape)
-    else:  # an output with more leading axes than needed is filled by broadcasting
+    else:  # broadcasting fills an output with more leading axes than needed
         expected = np.broadcast_to(expected, actual.shape)
     same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     scale = max(np.abs(expected[np.isfinite(expected)]).max(initial=0), 1)

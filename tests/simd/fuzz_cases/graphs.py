@@ -1,4 +1,4 @@
-"""Kernels over neighbour lists."""
+"""Kernels over CSR lists."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def by_head(rng, nodes, heads, width):
 
 
 def layer_of(rng):
-    """Rows, targets and widths; heads or none; the lists; and the shape of what edges have."""
+    """Draw rows, targets, widths, heads (or none), CSR lists and the shape of the edges' data."""
     sizes = size(rng), size(rng), size(rng, 70), size(rng, 70)
     heads = None if rng.random() < 0.5 else size(rng, 4)
     lists = graph_of(rng, *sizes[:2])

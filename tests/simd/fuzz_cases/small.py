@@ -1,4 +1,4 @@
-"""Features of FAVOR+, rotation and 8-bit codes."""
+"""Kernels of FAVOR+ features, rotary encoding and 8-bit codes."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Kernels over spaces: the formulas are those of the geometry, which has tests with 60 digits of its own."""
+"""Kernels over spaces, against the formulas of geometry, which has its own tests with 60 digits."""
 
 import contextlib
 from itertools import pairwise
@@ -13,7 +13,7 @@ from .draw import Case, close, gain_of, graph_of, lead, normal, output, output_w
 
 
 def spaces_of(rng):
-    """A table of one to three spaces, and the number of coordinates."""
+    """Draw a table of one to three spaces; return it with the number of coordinates."""
     rows = []
     for _ in range(int(rng.integers(1, 4))):
         kind = int(rng.integers(4))
@@ -24,7 +24,7 @@ def spaces_of(rng):
 
 
 def factors(table):
-    """The manifolds, and where their coordinates stand."""
+    """Return the manifolds and the slices of their coordinates."""
     found, start = [], 0
     for kind, width, c, *_ in table:
         kinds = (lambda _: geometry.Euclidean(), lambda c: geometry.Poincare(-c), lambda c: geometry.Lorentz(-c))
@@ -35,7 +35,7 @@ def factors(table):
 
 
 def points_of(rng, table, *shape):
-    """Points of the spaces, on the sphere on one side of it."""
+    """Draw points of the spaces, on a sphere in one hemisphere."""
     parts = []
     for manifold, at in factors(table):
         x = 0.2 * rng.standard_normal((*shape, at.stop - at.start))
@@ -63,21 +63,21 @@ def make_metric(rng):
 
 
 def rows_of(indptr, indices, m, n):
-    """The keys of every row."""
+    """Return the keys of every row."""
     if indices is None:
         return [slice(None)] * m
     return [np.asarray(indices[a:b], np.intp) for a, b in pairwise(indptr)]
 
 
 def entries(*arrays):
-    """The entries of a batch of matrices."""
+    """Iterate over the entries of a batch of matrices."""
     shape = np.broadcast_shapes(*(a.shape[:-2] for a in arrays))
     for at in np.ndindex(shape):
         yield at, [np.broadcast_to(a, (*shape, *a.shape[-2:]))[at].astype(float) for a in arrays]
 
 
 def distances64(table, q, k, root):
-    """The combined distance and its pullback to q, k and the factors."""
+    """Return the combined distance and its pullback to q, k and the factors."""
     parts = []
     for manifold, at in factors(table):
         (x, pull_x), (y, pull_y) = project(manifold, q[:, at]), project(manifold, k[:, at])
@@ -100,7 +100,7 @@ def distances64(table, q, k, root):
 
 
 def means64(table, kind, w, v):
-    """Means and their pullback to v and w."""
+    """Return means and their pullback to v and w."""
     parts = []
     for manifold, at in factors(table):
         x, pull_x = project(manifold, v[:, at])
@@ -150,14 +150,14 @@ def make_metric_vjp(rng):
 
 
 def by_keys(table, indices, shape, m, d):
-    """Room for gradients by the keys, or over a graph for the slopes and rows that `metric_keys` makes them from."""
+    """Allocate the keys' gradients, or over a graph the slopes and rows from which `metric_keys` computes them."""
     if indices is None:
         return output(*shape), None, None
     return None, output(len(indices), len(table), 2), output(m, d)
 
 
 def inner64(table, x):
-    """Inner coordinates (see metric.h) and the pullback to x."""
+    """Return inner coordinates (see metric.h) and the pullback to x."""
     parts = []
     for (kind, _, c, *_), (_, at) in zip(table, factors(table), strict=True):
         y = x[:, at]
@@ -205,7 +205,7 @@ def make_metric_keys(rng):
 
 
 def keys_from(k, rows, slopes, table, indptr, indices, apart):
-    """What `metric_keys` makes of the results of a kernel by row."""
+    """Return what `metric_keys` computes from a kernel's results by row."""
     order = np.argsort(indices, kind="stable")
     source = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr).astype(np.intp))[order]
     starts = np.concatenate([[0], np.cumsum(np.bincount(indices, minlength=len(k)))])
@@ -217,7 +217,7 @@ def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, slopes, inner, ds
     if not lists:
         arrays += [w, g]
     lead = dq.shape[:-2]
-    if lists:  # spoilt ones may have further axes
+    if lists:  # spoilt arrays may have more axes
         w, g = w.reshape(-1), g.reshape(-1)
     gq, gk, shares = np.zeros(dq.shape), np.zeros((*lead, *k.shape[-2:])), np.zeros(dshare.shape)
     for at, (x, y, *rest) in entries(*arrays, np.zeros((*lead, 1, 1))):
@@ -272,11 +272,11 @@ def make_mean_vjp(rng):
 
 
 def renew_means(args):
-    """The means of the spoilt points and weights: gradients at any other point belong to nothing."""
+    """Recompute the means of the spoilt points and weights, because gradients are only defined there."""
     v, w, _, means, table, indptr, indices = args[:7]
     if not isinstance(means, np.ndarray) or means.dtype != draw.REAL:
         return
-    with contextlib.suppress(Exception):  # what has no means is for the kernel to refuse
+    with contextlib.suppress(Exception):  # the kernel has to refuse points without means
         right = ref_frechet(v, w, table, indptr, indices, np.zeros(args[2].shape))[0].astype(draw.REAL)
         args[3] = means if means.shape == right.shape and close(means, right) else right
 
@@ -295,7 +295,7 @@ def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, slopes, inner, d
                 1
             ](g[i : i + 1])
             np.add.at(gv[at], keys, by_points)
-            # Up to what is the same for all weights, which the softmax takes out.
+            # Up to a constant of all weights, which the softmax removes.
             by_weights = by_weights[0]
             found = dw[part] if lists else dw[(*at, i)]
             shift = weight @ (found.astype(float) - by_weights)

@@ -1,8 +1,8 @@
-"""Random public calls with hostile numbers, each repeatable from one seed.
+"""Random public calls with hostile numbers, each reproducible from one seed.
 
-`run(seed)` makes one case: a few public calls over one set of inputs. `tools/run_soak.py` runs millions of them, the tests
-a small share. A case fails when a call raises anything but the error it may raise, warns, changes an input, or returns
-a number that is not finite.
+`run(seed)` runs one case: a few public calls with one set of inputs. `tools/run_soak.py` runs millions of cases, the tests
+a small share. A case fails if a call raises an error that it may not raise, warns, changes an input, or returns a
+non-finite number.
 """
 
 from __future__ import annotations

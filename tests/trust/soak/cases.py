@@ -1,4 +1,4 @@
-"""One seed, one case: which kind it is, and the calls of it."""
+"""One case per seed: its kind and its calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import codecs, functions, graphs, manifolds, mechanisms, readers, trainin
 from .draw import Draw
 from .watch import Broken, Watch
 
-#: Kind → (share of the cases, the calls of a case).
+#: Kind → (share of the cases, function that makes the calls of a case).
 KINDS: dict[str, tuple[int, Callable[[Draw, Watch], None]]] = {
     "mechanisms": (50, mechanisms.case),
     "functional": (15, functions.case),
@@ -23,15 +23,15 @@ _WHEEL = [kind for kind, (share, _) in KINDS.items() for _ in range(share)]
 
 
 def run(seed: int, watch: Watch, kind: str | None = None) -> None:
-    """Make the calls of one case.
+    """Run the calls of one case.
 
     Args:
-        seed: Whole number >= 0; the same seed makes the same calls.
-        watch: Counts and judges them.
-        kind: Only this kind of calls; by default the seed decides.
+        seed: Integer >= 0; equal seeds make equal calls.
+        watch: Counts and checks the calls.
+        kind: Kind of the calls; by default the seed determines it.
 
     Raises:
-        Broken: A call did what none may do; the message names the case.
+        Broken: A call broke a rule; the message names the case.
     """
     d = Draw(seed)
     kind = kind or d.pick(_WHEEL)

@@ -1,4 +1,4 @@
-"""Every codec of the registry: encode, decode, the error it promises, and its files."""
+"""Every registered codec: encode, decode, the stated error bound, and its files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from graphattend.compression import Compressed, Hierarchical, LowRank, Quantizer
 from .draw import Draw
 from .watch import REFUSED, Watch
 
-#: Codec → what makes one. A codec without an entry here makes the tests fail.
+#: Codec → function that creates one. The tests fail for a codec without an entry.
 CODECS = {
     "quantizer": lambda d: Quantizer(
         d.pick((4, 8)),
@@ -24,7 +24,7 @@ CODECS = {
 
 
 def case(d: Draw, call: Watch) -> None:
-    """There and back, and through a file."""
+    """Encode and decode, directly and through a file."""
     name = d.pick(list(CODECS))
     codec, dtype = CODECS[name](d), d.dtype()
     x = d.array(*((3, 4, 3) if name == "tucker" else (5, 4)), dtype=dtype)

@@ -1,4 +1,4 @@
-"""Whole files of every format that is read, to be damaged."""
+"""Valid files of every readable format, to be damaged."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ GRAPHS: dict[str, list[bytes]] = {
     ".faiss": [],
 }
 
-#: Files that faiss 1.15 and NumPy wrote, and one as hnswlib writes it.
+#: Files written by faiss 1.15 and NumPy, and one in hnswlib's format.
 BINARY = Path(__file__).parents[2] / "graph" / "binary_graphs.json"
 for _suffix, _text in json.loads(BINARY.read_text()).items():
     GRAPHS[_suffix].append(base64.b64decode(_text))
@@ -128,6 +128,6 @@ def _files() -> list[tuple[str, str, bytes]]:
     return found + _archives()
 
 
-#: (what it is, suffix, content) of every file.
+#: (kind, suffix, content) of every file.
 FILES = _files()
 assert set(VECTOR_FILES) == set(VECTORS)

@@ -1,4 +1,4 @@
-"""Hostile numbers: subnormal, huge, equal, far off, almost on a boundary."""
+"""Hostile numbers: subnormal, huge, equal, far apart, almost on a boundary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCALES = {
     F8: (5e-324, 1e-310, 1e-150, 1e-3, 1.0, 1.0, 30.0, 1e2, 1e4, 1e150, 1e300),
 }
 LIMITS = {dtype: float(np.finfo(dtype).max) for dtype in SCALES}
-#: Lengths of rows, for what lives in a unit ball.
+#: Norms of rows for points in the unit ball.
 NORMS = (0.999, 1 - 1e-6, 1 - 1e-9, 1 - 1e-12, 1.0, 1 + 1e-9, 1.001, 0.5)
 OFFSET = -5e11
 
@@ -64,21 +64,21 @@ class Draw:
         self._left: list[float] = []
 
     def _next(self) -> float:
-        """A number in [0, 1). They are drawn by the block: one by one costs ten times as much."""
+        """Return a number in [0, 1). Numbers are drawn in blocks, which is ten times as fast as one by one."""
         if not self._left:
             self._left = self.rng.random(32).tolist()
         return self._left.pop()
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of them."""
+        """Return one of the options."""
         return options[int(self._next() * len(options))]
 
     def chance(self, p: float) -> bool:
-        """True with probability p."""
+        """Return True with probability p."""
         return self._next() < p
 
     def number(self, stop: int) -> int:
-        """0 … stop - 1."""
+        """Return an integer in 0 … stop - 1."""
         return int(self._next() * stop)
 
     def dtype(self) -> np.dtype[Any]:
@@ -86,7 +86,7 @@ class Draw:
         return F4 if self.chance(0.5) else F8
 
     def array(self, *shape: int, dtype: np.dtype[Any] = F8) -> np.ndarray:
-        """Hostile, finite numbers; now and then in an unusual layout."""
+        """Draw hostile, finite numbers, sometimes in an unusual layout."""
         pattern, limit = self.pick(PATTERNS), LIMITS[dtype]
         x = np.minimum(np.maximum(pattern(self, shape, dtype), -limit), limit).astype(dtype)
         layout = self.number(12)
@@ -99,7 +99,7 @@ class Draw:
         return x
 
     def mask(self, rows: int | None, n: int) -> np.ndarray | None:
-        """What may be seen, for (rows, n) pairs or for n keys."""
+        """Draw a mask for (rows, n) pairs or for n keys."""
         kind = self.number(10)
         if kind < 4:
             return None
@@ -117,16 +117,16 @@ class Draw:
 
 
 class Tame(Draw):
-    """The same choices with moderate numbers in the place of hostile ones, and no masks."""
+    """The same choices with moderate instead of hostile numbers, and no masks."""
 
     def dtype(self) -> np.dtype[Any]:
         """float64."""
         return F8
 
     def array(self, *shape: int, dtype: np.dtype[Any] = F8) -> np.ndarray:
-        """Numbers of a normal distribution."""
+        """Draw normally distributed numbers."""
         return self.rng.standard_normal(shape)
 
     def mask(self, rows: int | None, n: int) -> np.ndarray | None:
-        """None."""
+        """Return None."""
         return None

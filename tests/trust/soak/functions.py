@@ -30,7 +30,7 @@ def _scaled_dot_product_attention(d: Draw) -> Made:
         options["attn_mask"] = d.mask(q.shape[-2], k.shape[-2])
     options["scale"] = d.pick((None, None, 0.0, 1e-3, 10.0))
     options["softcap"] = d.pick((None, None, None, 5.0))
-    if options["return_lse"]:  # of a row that sees nothing it is -inf
+    if options["return_lse"]:  # -inf for a row that sees no key
         options["attn_mask"] = None
     return (q, k, v), options
 
@@ -55,7 +55,7 @@ def _projection(d: Draw) -> np.ndarray:
     return F.orthogonal_projection(6, 4, seed=d.number(5))
 
 
-#: Name → what makes the arguments of a call. A function without an entry here makes the tests fail.
+#: Name → function that draws the arguments of a call. The tests fail for a function without an entry.
 FUNCTIONS: dict[str, Callable[[Draw], Made]] = {
     "favor_features": lambda d: ((_qkv(d)[0], _projection(d)), {"is_query": d.chance(0.5), "eps": d.pick((0.0, 1e-4))}),
     "from_torch_mask": lambda d: ((d.rng.random((2, 3)) < 0.5,), {}),
@@ -86,7 +86,7 @@ NAMES = sorted(FUNCTIONS)
 
 
 def case(d: Draw, call: Watch) -> None:
-    """A function, its gradient, and the gradient's pullback."""
+    """Call a function, its gradient, and the gradient's pullback."""
     name = d.pick(NAMES)
     function = getattr(F, name)
     args, options = FUNCTIONS[name](d)

@@ -1,4 +1,4 @@
-"""Calls of what is computed over graphs."""
+"""Calls of functions of graphs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _graph(d: Draw, call: Watch) -> object:
 
 
 def case(d: Draw, call: Watch) -> None:
-    """A measure of a random graph, or the graph of random points."""
+    """Compute a measure of a random graph, or the graph of random points."""
     if d.chance(0.2):
         x = d.array(d.pick((2, 5)), 3, dtype=d.dtype())
         call("NeighborGraph.knn", ga.NeighborGraph.knn, x, 1)
@@ -47,11 +47,11 @@ def case(d: Draw, call: Watch) -> None:
         return
     if d.chance(0.1):
         dim = d.pick((1, 2))
-        may = (ga.NumericalInstabilityError, ga.InvalidConfigError)  # fewer nodes than dimensions
+        may = (ga.NumericalInstabilityError, ga.InvalidConfigError)  # if there are fewer nodes than dimensions
         call("spectral_embedding", ga.graph.spectral_embedding, graph, dim, may=may)
         return
     name = d.pick(list(METHODS))
-    finite = name != "shortest_path_lengths"  # what cannot be reached is infinitely far
+    finite = name != "shortest_path_lengths"  # unreachable nodes have distance infinity
     out = call(f"NeighborGraph.{name}", getattr(graph, name), *METHODS[name](d), finite=finite)
     if out is not REFUSED and not finite:
         call.check((out >= 0).all(), "a negative distance")

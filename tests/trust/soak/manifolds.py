@@ -1,4 +1,4 @@
-"""Calls of every method of every manifold of the registry, each with its gradient."""
+"""Calls of every method of every registered manifold, each with its gradient."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KNOWN = {"x", "y", "u", "v", "g", "points", "weights", "r"}
 
 @functools.cache
 def manifold(name: str, number: int) -> Any:
-    """A manifold of this kind with one of several curvatures."""
+    """Create a manifold of this kind with one of several curvatures."""
     cls = MANIFOLDS[name]
     if cls is Product:
         return Product([(Poincare(-CURVATURES[number]), 2), (Lorentz(-1.0), 3)])
@@ -30,7 +30,7 @@ def manifold(name: str, number: int) -> Any:
 
 @functools.cache
 def methods(name: str) -> dict[str, list[str]]:
-    """Method → its required arguments, for those that take points, vectors and weights."""
+    """Return method → required arguments, for methods of points, vectors and weights."""
     found = {}
     for attribute in dir(manifold(name, 0)):
         method = getattr(manifold(name, 0), attribute)
@@ -55,7 +55,7 @@ def _argument(d: Draw, m: Any, name: str, width: int, dtype: Any) -> Any:
 
 
 def case(d: Draw, call: Watch) -> None:
-    """A method and its gradient."""
+    """Call a method and its gradient."""
     name = d.pick(list(MANIFOLDS))
     m = manifold(name, d.number(len(CURVATURES)))
     method_name, needed = d.pick(list(methods(name).items()))

@@ -1,4 +1,4 @@
-"""Calls of every mechanism of the registry, over all ways to a result and its gradients."""
+"""Calls of every registered mechanism, over all paths to a result and its gradients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEYS = ga.list_mechanisms()
 DIM = 8
 VARIANTS = 24
 NODES = 6
-#: Options that say what the metadata look like, or hold other objects.
+#: Options that describe the metadata, or contain other objects.
 KEPT = {
     "edge_dim",
     "num_features",
@@ -39,7 +39,7 @@ MANIFOLDS = [
 
 
 def _option(d: Draw, rule: dict[str, Any]) -> Any:
-    """A value that the schema of an option allows."""
+    """Draw a value that the schema of an option allows."""
     if "enum" in rule:
         return d.pick([value for value in rule["enum"] if value is not None])
     kinds = rule.get("type")
@@ -58,7 +58,7 @@ def _option(d: Draw, rule: dict[str, Any]) -> Any:
 
 @functools.cache
 def mechanism(key: str, variant: int) -> ga.Attention:
-    """The example of a mechanism, or one with other options and parameters."""
+    """Return the example of a mechanism, or a variant with other options and parameters."""
     d = Draw(zlib.crc32(key.encode()) + variant)
     attn, _ = mechanism_class(key).example(d.rng, 4, DIM)
     if variant:
@@ -70,7 +70,7 @@ def mechanism(key: str, variant: int) -> ga.Attention:
                 config["options"][name] = _option(d, rule)
         try:
             attn = ga.from_config(config)
-        except ga.InvalidConfigError:  # options that do not go together
+        except ga.InvalidConfigError:  # incompatible options
             return attn
         if variant % 3 == 0:
             scale = d.pick((0.0, 1e-3, 3.0))
@@ -81,7 +81,7 @@ def mechanism(key: str, variant: int) -> ga.Attention:
 
 @functools.cache
 def metadata(key: str, n: int) -> dict[str, np.ndarray]:
-    """The fields that a mechanism's example has for n keys."""
+    """Return the metadata of a mechanism's example for n keys."""
     given = mechanism_class(key).example(np.random.default_rng(n), n, DIM)[1].get("metadata")
     return {} if given is None else {name: value for name, value in vars(given).items() if value is not None}
 
@@ -99,7 +99,7 @@ def _metadata(d: Draw, attn: ga.Attention, n: int, dtype: Any) -> ga.GraphMetada
 
 @functools.cache
 def graph(width: int, number: int) -> ga.NeighborGraph:
-    """A small graph with loops, double edges and nodes without neighbours, and data of every kind."""
+    """Return a small graph with loops, duplicate edges, isolated nodes, and data of every kind."""
     d = Draw(number)
     count = d.pick((1, 5, 12))
     edges = d.rng.integers(0, NODES - 1, (2, count))
@@ -137,11 +137,11 @@ def _check_range(call: Watch, attn: ga.Attention, out: Any, values: np.ndarray, 
 
 
 def case(d: Draw, call: Watch) -> None:
-    """Some of the ways through one mechanism."""
+    """Take some of the paths through one mechanism."""
     key = d.pick(KEYS)
     attn = mechanism(key, d.number(VARIANTS))
     may: tuple[type[Exception], ...] = (ga.NumericalInstabilityError,)
-    if getattr(attn, "strict", False):  # refuses points outside of the ball
+    if getattr(attn, "strict", False):  # rejects points outside the ball
         may = (*may, ga.InvalidConfigError, ga.OutOfBoundsError)
     dtype = d.dtype()
     if d.chance(0.25):
@@ -184,7 +184,7 @@ def _whole_graph(d: Draw, call: Watch, attn: ga.Attention, dtype: Any, may: Any)
     others = [] if d.chance(0.5) else [d.array(NODES, DIM, dtype=dtype) for _ in range(2)]
     if attn.key == "edge_featured" and others:
         others = others[:1]
-    if attn.is_causal:  # neighbours have no order
+    if attn.is_causal:  # a node's neighbours have no order
         may = (*may, ga.UnsupportedError)
     if d.chance(0.5):
         found = call(f"{attn.key}.attend", attn.attend, g, x, *others, need_weights=d.chance(0.5), may=may)

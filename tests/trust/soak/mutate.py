@@ -1,4 +1,4 @@
-"""Damage to files that keeps enough of their structure to get past the first check."""
+"""Damage to files that keeps enough structure to pass the first checks."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ NUMBER = re.compile(rb"-?\d+(?:\.\d+)?")
 
 
 def _edit(d: Draw, content: bytes) -> bytes:
-    """One change of a few bytes, or of a larger part."""
+    """Change a few bytes, or a larger part."""
     start = d.number(len(content) + 1)
     end = min(len(content), start + d.pick((0, 0, 1, 2, 4, 8, 40)))
     kind = d.number(7)
-    if kind == 0:  # a bit
+    if kind == 0:  # flip a bit
         if not content:
             return b"\0"
         at = min(start, len(content) - 1)
         return content[:at] + bytes([content[at] ^ (1 << d.number(8))]) + content[at + 1 :]
-    if kind == 1:  # again
+    if kind == 1:  # repeat a part
         return content[:end] + content[start:end] * d.pick((1, 2, 50)) + content[end:]
-    if kind == 2:  # the end is missing
+    if kind == 2:  # cut the end
         return content[:start]
-    if kind == 3 and (found := list(NUMBER.finditer(content))):  # another number
+    if kind == 3 and (found := list(NUMBER.finditer(content))):  # replace a number
         match = d.pick(found)
         return content[: match.start()] + d.pick(PIECES) + content[match.end() :]
-    if kind == 4 and content:  # a part from elsewhere
+    if kind == 4 and content:  # insert another part
         other = d.number(len(content))
         return content[:start] + content[other : other + 40] + content[end:]
-    if kind == 5:  # four bytes, as sizes are
+    if kind == 5:  # replace four bytes, as in sizes
         return content[:start] + struct.pack("<i", d.pick((0, 1, -1, 255, 2**31 - 1, 1 << 20))) + content[start + 4 :]
     return content[:start] + d.pick(PIECES) + content[end:]
 
@@ -76,7 +76,7 @@ def _edits(d: Draw, content: bytes) -> bytes:
 
 
 def _tree(d: Draw, value: Any) -> Any:
-    """A JSON value with a change somewhere in it."""
+    """Return a JSON value with one change."""
     if isinstance(value, dict) and value and d.chance(0.85):
         name = d.pick(list(value))
         kind = d.number(5)
@@ -101,7 +101,7 @@ def _json(d: Draw, text: bytes) -> bytes:
 
 
 def _zip(d: Draw, content: bytes) -> bytes:
-    """The archive written anew, with its checksums, and one member changed, lost, doubled or renamed."""
+    """Rewrite the archive with valid checksums and one member changed, removed, duplicated or renamed."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = [(info.filename, archive.read(info)) for info in archive.infolist()]
     at = d.number(len(members))
@@ -113,7 +113,7 @@ def _zip(d: Draw, content: bytes) -> bytes:
         members.append((name, data))
     elif kind == 2:
         members[at] = (d.pick(("../" + name, "/" + name, "", "x", "\u202e" + name, "<script>.npy")), data)
-    elif kind == 3 and b"{" in data[10:] and data[-1:] == b"}":  # a JSON config inside of an array
+    elif kind == 3 and b"{" in data[10:] and data[-1:] == b"}":  # a JSON config inside an array
         start = data.index(b"\n") + 1
         with contextlib.suppress(ValueError):
             text = _json(d, data[start:])
@@ -136,7 +136,7 @@ def _safetensors(d: Draw, content: bytes) -> bytes:
 
 
 def mutate(d: Draw, content: bytes) -> bytes:
-    """A damaged copy; now and then compressed, or compressed and damaged again."""
+    """Return a damaged copy, sometimes compressed, or compressed and damaged again."""
     ways = [_edits, _edits]
     if content[:2] == b"PK":
         ways += [_zip, _zip]
@@ -145,7 +145,7 @@ def mutate(d: Draw, content: bytes) -> bytes:
     elif content[8:9] == b"{":
         ways += [_safetensors, _safetensors]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # names that occur twice
+        warnings.simplefilter("ignore")  # duplicate names
         try:
             content = d.pick(ways)(d, content)
         except (ValueError, KeyError, zipfile.BadZipFile):

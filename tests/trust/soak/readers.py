@@ -1,4 +1,4 @@
-"""Damaged files of every format that is read: what comes is a result or a LoadError, soon."""
+"""Damaged files of every readable format give a result or a LoadError, quickly."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .draw import Draw
 from .mutate import mutate
 from .watch import REFUSED, Watch
 
-#: Longest time for one file. In WebAssembly there is only the clock, whatever else the machine does.
+#: Longest time per file. WebAssembly has only wall-clock time, which depends on the machine's load.
 SECONDS = 10.0 if sys.platform == "emscripten" else 1.0
-#: In memory where the system has a folder there: on a disk, to open a file takes as long as many calls.
+#: A folder in memory if the system has one, because opening a file on disk takes as long as many calls.
 _FOLDER = tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
 
 
@@ -35,7 +35,7 @@ def _by_path(read: Callable[[Any], Any]) -> Callable[[bytes, str], Any]:
     return opened
 
 
-#: What a file is → how it is read from its content and suffix.
+#: Kind of file → function that reads its content, given the suffix.
 READERS: dict[str, Callable[[bytes, str], Any]] = {
     "graph": lambda content, suffix: parse(content, "damaged", suffix=suffix).graph,
     "graph of any format": lambda content, suffix: parse(content, "damaged").graph,
@@ -47,7 +47,7 @@ READERS: dict[str, Callable[[bytes, str], Any]] = {
 
 
 def case(d: Draw, call: Watch) -> None:
-    """One damaged file."""
+    """Read one damaged file."""
     kind, suffix, content = d.pick(FILES)
     damaged = mutate(d, content)
     if kind == "graph" and d.chance(0.1):

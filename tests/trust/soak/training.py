@@ -18,7 +18,7 @@ from .watch import REFUSED, Watch
 T = ga.training
 EDGES = np.array([[0, 1, 2, 2], [1, 2, 3, 0]])
 
-#: Loss → what makes its arguments. A loss without an entry here makes the tests fail.
+#: Loss → function that draws its arguments. The tests fail for a loss without an entry.
 ARGUMENTS: dict[str, Callable[[Draw, Any], tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "info_nce": lambda d, t: (
         (d.array(2, 4, dtype=t), d.array(3, 4, dtype=t), d.array(5, 4, dtype=t)),
@@ -51,7 +51,7 @@ SPACES = [ga.geometry.Euclidean(), ga.geometry.Poincare(), ga.geometry.Lorentz()
 
 @functools.cache
 def optimizer(name: str, number: int) -> Any:
-    """An optimizer with its defaults, on one of several manifolds if it takes one."""
+    """Create an optimizer with its defaults, on one of several manifolds if it takes one."""
     cls = OPTIMIZERS[name]
     needs_manifold = "manifold" in inspect.signature(cls).parameters
     return (
@@ -93,5 +93,5 @@ def _clipping(d: Draw, call: Watch) -> None:
 
 
 def case(d: Draw, call: Watch) -> None:
-    """A loss, a few steps of an optimizer, or clipping."""
+    """Run a loss, a few steps of an optimizer, or clipping."""
     d.pick((_loss, _loss, _loss, _optimizer, _optimizer, _clipping))(d, call)

@@ -1,4 +1,4 @@
-"""The judge of a call: how it may end, what it may change, what it may return."""
+"""Checks of a call: its allowed errors, changes and results."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 
 import graphattend as ga
 
-#: What a call that was refused returns here.
+#: Result of a call that raised an allowed error.
 REFUSED = object()
 
 
 class Broken(AssertionError):
-    """A call did what none may do."""
+    """A call broke a rule."""
 
 
 def arrays(value: Any) -> list[np.ndarray]:
-    """Every array inside arguments or results."""
+    """Yield every array inside arguments or results."""
     found: list[np.ndarray] = []
     _collect(value, found)
     return found
@@ -30,7 +30,7 @@ def _collect(value: Any, found: list[np.ndarray]) -> None:
     kind = type(value)
     if kind is np.ndarray:
         found.append(value)
-    elif kind in _WITHOUT:  # asked before the classes: most values are of these
+    elif kind in _WITHOUT:  # tested before the classes, because most values have these types
         return
     elif isinstance(value, (tuple, list)):
         for part in value:
@@ -49,10 +49,10 @@ _WITHOUT = {type(None), bool, int, float, str, bytes, types.FunctionType, types.
 
 
 class Watch:
-    """Makes calls and counts them. Warnings have to be errors where it does (`run` sees to that).
+    """Makes calls and counts them. Warnings have to be errors during the calls, as `run` ensures.
 
     Args:
-        trail: Print every call, to look at one case.
+        trail: Whether to print every call, to inspect a case.
     """
 
     def __init__(self, trail: bool = False) -> None:
@@ -69,14 +69,14 @@ class Watch:
         finite: bool = True,
         **options: Any,
     ) -> Any:
-        """The result of a call that is as it should be, or `REFUSED`.
+        """Make a call and check it; return its result, or `REFUSED` after an allowed error.
 
         Args:
-            what: Words for the call.
-            function: What to call.
+            what: Description of the call.
+            function: The function to call.
             *args: Its positional arguments.
-            may: Errors it may raise.
-            finite: Whether its result may hold no NaN and no infinity.
+            may: Allowed errors.
+            finite: Whether the result has to be finite.
             **options: Its keyword arguments.
         """
         before = [(a, a.tobytes()) for a in arrays((args, options))]
@@ -105,6 +105,6 @@ class Watch:
         return result
 
     def check(self, condition: Any, what: str) -> None:
-        """Something that has to hold of a result."""
+        """Check a condition of a result."""
         if not condition:
             raise Broken(what)
