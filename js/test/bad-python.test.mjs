@@ -1,4 +1,4 @@
-// Bad values for every argument of every function that goes to Python: a typed error that names it, and nothing changed.
+// Bad values for every argument of every function that calls Python: a typed error that names it, and no changes.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { AttentionError, connect } from "graphattend";
@@ -13,7 +13,7 @@ before(async () => {
 });
 after(() => ga.close());
 
-/** What is tried in every run; with GRAPHATTEND_ALL everything. */
+/** Names of the bad values of every run; GRAPHATTEND_ALL tries all. */
 const KINDS = process.env.GRAPHATTEND_ALL
   ? Object.keys(BAD)
   : ["a map", "one that breaks", "text", "-1", "10^12", "10^12 rows of nothing", "an empty array", "a half"].concat(
@@ -26,7 +26,7 @@ const CODES = ["invalid_config", "dimension_mismatch", "empty_input", "numerical
   "out_of_memory",
 );
 const isTyped = (error) => error instanceof AttentionError && CODES.includes(error.code);
-/** What errors name that stands inside of an argument (`w` and `a` in an object of objects), or beside it. */
+/** Names in errors that are inside an argument (`w` and `a` in an object of objects), or are other arguments. */
 const INSIDE = [
   "w",
   "a",
@@ -41,12 +41,12 @@ const INSIDE = [
   "path",
   "key",
 ].concat("positions", "temperature");
-/** Long work, which is allowed. */
+/** Valid values that take long. */
 const LONG = { epochs: ["10^12", "2^53"] };
-/** Methods of every object: they take names of methods, or nothing. */
+/** Methods of every object, which take names of methods, or nothing. */
 const ELSEWHERE = ["constructor", "free", "call", "get", "save", "toConfig"];
 
-/** Checks of each entry: functions that `find` gives, with positional arguments and options. */
+/** Check each entry: functions that `find` returns, with positional arguments and options. */
 function checks(entries, find) {
   for (const [name, [args, options = {}]] of Object.entries(entries))
     it(name, async () => {
@@ -62,7 +62,7 @@ function checks(entries, find) {
       for (const argument of Object.keys(good))
         for (const kind of KINDS) {
           if (LONG[argument]?.includes(kind)) continue;
-          // Positions have no names before Python is asked.
+          // Only Python knows the names of positional arguments.
           const own = (all) =>
             call(all).catch((error) => {
               if (!String(error.argument).startsWith(`argument ${positions.indexOf(argument) + 1}`)) throw error;

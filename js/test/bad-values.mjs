@@ -1,8 +1,8 @@
-// Values that hardly any argument takes, and the check of what a call makes of them. Runs in Node.js and in browsers.
+// Values that hardly any argument accepts, and the check of a call with them. Runs in Node.js and in browsers.
 
 import { argument } from "./kernel-table.mjs";
 
-/** Fails wherever it is touched. */
+/** An object that fails in every operation. */
 const touchy = () =>
   new Proxy(
     {},
@@ -40,7 +40,7 @@ const deep = () => {
   return x;
 };
 
-/** What nobody takes. */
+/** Values that no argument accepts. */
 export const NEVER = {
   "a symbol": () => Symbol("a"),
   "one that breaks": touchy,
@@ -51,7 +51,7 @@ export const NEVER = {
   "a class": () => class Nothing {},
 };
 
-/** The same and what somebody may take. */
+/** The same, and values that some arguments accept. */
 export const BAD = {
   ...NEVER,
   undefined: () => undefined,
@@ -102,7 +102,7 @@ export const BAD = {
   "no numbers": () => new Float32Array(0),
 };
 
-/** Every typed array inside a value. */
+/** Yield every typed array inside a value. */
 function* arrays(value, depth = 0) {
   if (ArrayBuffer.isView(value)) yield value;
   else if (value !== null && typeof value === "object" && depth < 4)
@@ -111,8 +111,8 @@ function* arrays(value, depth = 0) {
 const bytes = (x) => new Uint8Array(x.buffer, x.byteOffset, x.byteLength).slice().join();
 
 /**
- * What is wrong with how a call ends: "" or words. `call` gets all arguments by name, `names` are those that an error may name
- * beside the one that is bad.
+ * Return what is wrong with the outcome of a call, or "". `call` gets all arguments by name; `names` are those that an error may
+ * name instead of the bad one.
  */
 export async function outcome(call, good, argument, kind, names, isTyped) {
   const others = [...arrays(Object.fromEntries(Object.entries(good).filter(([name]) => name !== argument)))];
@@ -135,7 +135,7 @@ export async function outcome(call, good, argument, kind, names, isTyped) {
 const snake = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 const camel = (name) => name.replace(/_([a-z0-9])/g, (_m, c) => c.toUpperCase());
 
-/** From kernel-cases.json, a call of each function with each set of arguments, and the options that any case of it has. */
+/** Return from kernel-cases.json a call of each function with each set of arguments, and the options of all its cases. */
 export function callsOf(table) {
   const calls = new Map();
   for (const c of table.filter(({ expected }) => expected.error === undefined)) {
@@ -146,7 +146,7 @@ export function callsOf(table) {
     });
     const args = Object.fromEntries(
       Object.entries(c.args).map(([part, x]) =>
-        // What is no graph is a query to gatAttention.
+        // gatAttention takes anything but a graph for a query.
         part === "graph" ? [name === "gatAttention" ? "query" : part, graph(x)] : [camel(part), argument(x)],
       ),
     );
@@ -164,7 +164,7 @@ export function callsOf(table) {
   return calls;
 }
 
-/** What an error may name: arguments, options, weights, and what is in an object that may be data or options. */
+/** Return the names that an error may have: arguments, options, weights, and keys of an object of data or options. */
 export const namesOf = ({ args, known }) => [
   ...Object.keys(args),
   ...known,

@@ -1,4 +1,4 @@
-// The shared suite in a browser, on the page's own thread, in a worker and in a pool, with and without isolation.
+// The shared suite in a browser: on the page's thread, in a worker and in a pool, with and without isolation.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { engine, launch, open } from "./browsers.mjs";
@@ -43,7 +43,7 @@ const RUNTIMES = {
   "worker, isolated": ["/isolated.html", { worker: true }],
   "pool of 2": ["/page.html", { workers: 2 }],
 };
-// In Firefox a worker stands for the others, unless all is asked for.
+// In Firefox only a worker is tested, unless everything is requested.
 const chosen = engine === "Firefox" && !process.env.GRAPHATTEND_ALL ? ["worker"] : Object.keys(RUNTIMES);
 for (const name of chosen) {
   const [path, options] = RUNTIMES[name];

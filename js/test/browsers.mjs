@@ -1,4 +1,4 @@
-// The browser for the tests: Chromium, or the one that GRAPHATTEND_BROWSER names, as tools/ finds and starts it.
+// The browser for the tests: Chromium or the one that GRAPHATTEND_BROWSER names, found and started as in tools/.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -11,7 +11,7 @@ const name = process.env.GRAPHATTEND_BROWSER || "chromium";
 if (!(name in ENGINES))
   throw new Error(`GRAPHATTEND_BROWSER: expected ${Object.keys(ENGINES).join(", ")}, got ${name}`);
 
-/** The engine's name, for the titles of tests and for what differs. */
+/** The engine's name, for the titles of tests and for differences. */
 export const engine = ENGINES[name];
 
 const tools = join(root, "tools");
@@ -19,7 +19,7 @@ const options = JSON.parse(readFileSync(join(tools, "browsers.json"), "utf8"));
 
 const find = (name) => lastLine(execFileSync(python3(), [join(tools, `${name}.py`)], { encoding: "utf8" }));
 
-/** A browser with its files in a folder, as people have one: without it, caches are small and code is compiled each time. */
+/** Start a browser with a profile folder, as users have; without one, caches are small and code is compiled each time. */
 export function launchIn(folder, which = engine) {
   const name = which.toLowerCase();
   return playwright[name].launchPersistentContext(folder, { executablePath: find(name), ...options[name] });
@@ -32,7 +32,7 @@ export function launch(which = engine) {
   return playwright[name].launch({ executablePath, ...options[name] });
 }
 
-/** A page whose errors end the test. */
+/** Open a page whose errors end the test. */
 export async function open(browser, url) {
   const page = await browser.newPage();
   const problems = [];

@@ -1,4 +1,4 @@
-// The page of docs/browser.md, as it stands: trains and saves at the first visit, loads at the second.
+// The page of docs/browser.md, unchanged: it trains and saves at the first visit, and loads at the second.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

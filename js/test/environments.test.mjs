@@ -1,5 +1,5 @@
-// The packed package where people run it: runtimes, module systems, classic scripts, strict pages; with GRAPHATTEND_ALL also
-// test runners and frameworks. Each installs the tarball, builds if there is something to build, runs and looks at the answer.
+// The packed package in its users' environments: runtimes, module systems, classic scripts, strict pages; with GRAPHATTEND_ALL
+// also test runners and frameworks. Each test installs the tarball, builds if necessary, runs and checks the answer.
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ const work = mkdtempSync(join(tmpdir(), "graphattend-environments-"));
 const installed = join(work, "node_modules", "graphattend");
 const python = vendored();
 
-/** What every environment is to answer: attention to a single key is its value. */
+/** The expected answer of every environment: attention to a single key is its value. */
 const task = (options) => `async () => {
   const ga = await connect(${options});
   const attn = await ga.create("flash", { dim: 2 });
@@ -29,7 +29,7 @@ const task = (options) => `async () => {
 const inFolder = `{ indexURL: ${JSON.stringify(python)}, worker: process.argv.includes("worker") }`;
 const script = `import { connect } from "graphattend";\n(${task(inFolder)})().then(console.log);`;
 
-/** The folder of tools in which others are installed when they are first needed. */
+/** The folder in which tools are installed on first use. */
 function tools(name) {
   const folder = join(js, "test", name);
   if (!existsSync(join(folder, "node_modules"))) {
@@ -43,7 +43,7 @@ function tools(name) {
 }
 
 const threads = "main thread, worker";
-/** The answer of a program on the main thread and in a worker; the version of what ran it. */
+/** Check a program's answer on the main thread and in a worker; return the version of the runtime. */
 async function answers(command, args) {
   for (const thread of ["", "worker"]) {
     const { stdout } = await run(command, [...args, thread], { cwd: work });
@@ -126,7 +126,7 @@ describe("pages", () => {
       logLevel: "error",
     });
     pages["/classic.html"] = page('<script src="/built/classic.js"></script>');
-    // Trusted Types: the address of a worker is the only thing that has to be vouched for.
+    // Trusted Types: only the address of a worker needs a policy.
     writeFileSync(
       join(work, "built", "trusted.js"),
       `import { connect } from "/package/dist/index.js";
@@ -277,7 +277,7 @@ if (all) {
     const releases = Object.keys(devDependencies).filter((name) => name.startsWith("pyodide-"));
     for (const release of releases) {
       environment(release.replace("pyodide-", "Pyodide "), `Node.js, ${threads}`, async () => {
-        // npm's package, and NumPy from the distribution that the tests have: the ABI of all these releases is one.
+        // npm's package, and NumPy from the tests' distribution; all these releases have the same ABI.
         const folder = join(work, release);
         cpSync(join(tools("environments"), release), folder, { recursive: true });
         const read = (from) => JSON.parse(readFileSync(join(from, "pyodide-lock.json"), "utf8"));

@@ -1,4 +1,4 @@
-// The scripts of examples/ in JavaScript, and the start pages of the documentation, as someone types them into an empty folder.
+// The JavaScript scripts of examples/ and the start pages of the documentation, as a user types them into an empty folder.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -108,7 +108,7 @@ describe("in Chromium", () => {
       .split(", ")
       .map(Number);
     assert.ok(Math.abs(ann + bob + dan - 1) < 0.02, text);
-    assert.ok(ann > dan && dan > bob, text); // by their distances from cid: 0.7, 1.0, 1.6
+    assert.ok(ann > dan && dan > bob, text); // in order of distance from cid: 0.7, 1.0, 1.6
   });
   it("the demo of 30 lines follows the pointer", async () => {
     const { text, tab } = await answered("demo", "#near");

@@ -1,4 +1,4 @@
-// A thousand faults of a worker that misbehaves: every promise settles once, and the next call is right.
+// A thousand faults of a misbehaving worker: every promise settles once, and the next call is correct.
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { it } from "node:test";
@@ -23,7 +23,7 @@ const FAULTS = [
   "foreign id",
 ];
 
-/** A worker without Python: `softmax` answers with what it was given; the wanted fault stands in the data. */
+/** A worker without Python: `softmax` returns its input, which also contains the wanted fault. */
 class FakeWorker extends EventEmitter {
   static live = 0;
   #stopped = false;

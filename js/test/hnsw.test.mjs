@@ -1,4 +1,4 @@
-// The script of docs/navigator.md as it stands: an index of HNSW built in the page, searched by itself and by the navigator.
+// The script of docs/navigator.md, unchanged: an HNSW index built in the page, searched by itself and by the navigator.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ const work = mkdtempSync(join(tmpdir(), "graphattend-hnsw-"));
 const page = readFileSync(join(root, "docs", "navigator.md"), "utf8");
 const script = /^## In a page$.*?^```ts\n(.*?)^```/ms.exec(page)[1];
 
-/** The folder with the script and the worker, as a bundler makes them of what was installed. */
+/** The folder with the script and the worker, bundled from the installed packages. */
 async function bundled(platform, indexURL) {
   writeFileSync(join(work, "main.ts"), script.replace('"/pyodide/"', JSON.stringify(indexURL)));
   const outdir = join(work, platform);
@@ -32,7 +32,7 @@ async function bundled(platform, indexURL) {
   return outdir;
 }
 
-/** The recall of the three searches, which the script prints. */
+/** Return the recall of the three searches, as the script prints it. */
 function check(lines) {
   assert.equal(lines.length, 3, lines.join("\n"));
   const [own, greedy, navigator] = lines.map((line) => Number(/^.*: (0\.\d\d|1\.00)$/.exec(line)?.[1]));

@@ -1,4 +1,4 @@
-// What the tests of graphattend/kernels share: numbers, and what is refused.
+// Shared code of the tests of graphattend/kernels: numbers, and refused calls.
 import assert from "node:assert/strict";
 import { AttentionError } from "graphattend/kernels";
 

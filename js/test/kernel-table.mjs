@@ -1,11 +1,11 @@
-// Calls of the table in kernel-cases.json against kernels: what differs from Python's answers. Runs in Node.js and in browsers.
+// Calls kernels with the table of kernel-cases.json and compares with Python's answers. Runs in Node.js and in browsers.
 const TOLERANCE = 2e-6;
 const camel = (name) => name.replace(/_([a-z0-9])/g, (_m, c) => c.toUpperCase());
 const isArray = (x) => x !== null && typeof x === "object" && "dtype" in x;
 const number = (x) => (x === "nan" ? NaN : x === "inf" ? Infinity : x === "-inf" ? -Infinity : x);
 const TYPES = { float32: Float32Array, int8: Int8Array, int32: Int32Array, int64: Int32Array };
 
-/** An argument as a caller would have it; with `nested`, arrays of arrays instead of { data, shape }. */
+/** Return an argument in a caller's form; with `nested`, arrays of arrays instead of { data, shape }. */
 export function argument(x, nested = false) {
   if (x === null || typeof x !== "object") return x;
   if (Array.isArray(x)) return x;
@@ -25,7 +25,7 @@ export function argument(x, nested = false) {
   return { data: Type ? Type.from(numbers) : numbers, shape: x.shape };
 }
 
-/** Neighbour lists are plain arrays. */
+/** Return CSR lists as plain arrays. */
 const list = (x) => ({ indptr: Int32Array.from(x.indptr.data), indices: Int32Array.from(x.indices.data) });
 
 function flat(result) {
@@ -44,7 +44,7 @@ function flatGradients(gradients) {
   return out;
 }
 
-/** What these kernels answer to a case. */
+/** Return the kernels' answer to a case. */
 export function answer(k, c, { nested = false, place = (x) => x } = {}) {
   const args = Object.entries(c.args).map(([name, x]) => (name === "graph" ? list(x) : place(argument(x, nested), x)));
   const options = argument(c.options, nested);
@@ -91,11 +91,11 @@ function difference(given, wanted) {
   return "";
 }
 
-/** Python's error in JavaScript's spelling; names of weights are the same in both. */
+/** Return Python's error in camel case; names of weights are the same in both languages. */
 const spelled = (error) =>
   JSON.stringify(error).replace(/\b(?:attn_mask|global_nodes|key_padding_mask|num_heads)\b/g, camel);
 
-/** What differs from the table, or an empty string. */
+/** Return the differences from the table, or "". */
 export function compare(found, expected) {
   if (Object.keys(found).sort().join() !== Object.keys(expected).sort().join()) {
     return `${JSON.stringify(found.error ?? Object.keys(found))} instead of ${JSON.stringify(expected.error ?? Object.keys(expected))}`;

@@ -1,4 +1,4 @@
-// graphattend/kernels in Node.js: what arguments and options may be, and what pullbacks remember of them.
+// graphattend/kernels in Node.js: valid arguments and options, and the copies that pullbacks keep of them.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";

@@ -1,4 +1,4 @@
-// Bad values for every argument of every function of graphattend/kernels: a typed error that names it, and nothing changed.
+// Bad values for every argument of every function of graphattend/kernels: a typed error that names it, and no changes.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
@@ -9,7 +9,7 @@ import { js } from "./setup.mjs";
 
 const k = await load();
 const isTyped = (error) => error instanceof AttentionError;
-/** Functions of `load` that are no calls of the table, and why. */
+/** Functions of `load` that the table does not call, with reasons. */
 const ELSEWHERE = ["memory" /* takes nothing */, "tensor", "graph" /* below */];
 const calls = callsOf(JSON.parse(readFileSync(`${js}test/kernel-cases.json`, "utf8")));
 

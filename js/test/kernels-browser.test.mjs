@@ -22,7 +22,7 @@ const starter = (url) =>
   `new Worker(${JSON.stringify(url)}, { type: "module" }).onmessage = ({ data }) => { globalThis.result = data; };`;
 const html = (script) =>
   `<!doctype html><meta charset="utf-8"><title>test</title><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
-/** The builds that the engine runs, the faster one first: WebKit has no relaxed SIMD. */
+/** The builds that the engine supports, the faster one first; WebKit has no relaxed SIMD. */
 const BACKENDS = engine === "WebKit" ? ["wasm-simd128"] : ["wasm-relaxed-simd", "wasm-simd128"];
 const ANSWER = `3,4 ${BACKENDS[0]}`;
 

@@ -1,4 +1,4 @@
-// Prints the backend and what differs from the table of Python's answers; for runtimes that are started by a test.
+// Prints the backend and the differences from the table of Python's answers, in runtimes that a test starts.
 import { readFileSync } from "node:fs";
 import { load } from "graphattend/kernels";
 import { answer, compare } from "./kernel-table.mjs";

@@ -1,4 +1,4 @@
-// graphattend/kernels in Node.js: resident tensors and graphs, and the memory that they take.
+// graphattend/kernels in Node.js: resident tensors and graphs, and their memory.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { load } from "graphattend/kernels";

@@ -1,4 +1,4 @@
-// graphattend/kernels in Node.js: Python's answers, and how it is loaded.
+// graphattend/kernels in Node.js: Python's answers, and loading.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

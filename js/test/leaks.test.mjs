@@ -1,4 +1,4 @@
-// Ten thousand calls leave nothing behind: not in JavaScript, not in Python, not in WebAssembly's memory.
+// Ten thousand calls leak no memory in JavaScript, Python or WebAssembly.
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { setFlagsFromString } from "node:v8";
@@ -10,7 +10,7 @@ setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc");
 const CALLS = 10_000;
 
-/** Python's memories in this thread: what the engine's instances export. */
+/** Python's memories in this thread, exported by the engine's instances. */
 const memories = [];
 const { instantiate } = WebAssembly;
 WebAssembly.instantiate = async (...given) => {
@@ -20,7 +20,7 @@ WebAssembly.instantiate = async (...given) => {
   return made;
 };
 
-/** Calls of every kind until `count` requests went to Python. */
+/** Make calls of every kind until Python has received `count` requests. */
 async function calls(ga, count) {
   const attn = await ga.create("multi_head", { dim: 16, numHeads: 2 });
   const data = new Float32Array(64 * 16).fill(0.1);
@@ -33,14 +33,14 @@ async function calls(ga, count) {
     const { pullback } = await attn.vjp(query, tensor, tensor);
     await pullback(query);
     await pullback.free();
-    // Lengths that keep changing: what is remembered of requests is bounded.
+    // Changing lengths: the cache of requests is bounded.
     await ga.functional.softmax(new Float32Array(1 + (i % 5000)));
     await (await ga.tensor(data, [64, 16])).free();
     if (i % 20) await (await ga.create("flash", { dim: 2 })).free();
     else await (await ga.geometry.Poincare()).free();
     await assert.rejects(attn.forward(query, [1, 2], data));
     if (i % 100 === 0) {
-      // Never freed by hand: collected here, then there.
+      // Not freed explicitly: garbage-collected here, then in Python.
       await ga.tensor(data, [64, 16]);
       await attn.vjp(query, tensor, tensor);
     }
@@ -79,7 +79,7 @@ for (const [name, options] of Object.entries({ "main thread": {}, worker: { work
       `Python holds ${after.blocks - before.blocks} blocks of memory more`,
     );
     for (const heap of ["heapUsed", "external", "arrayBuffers"]) {
-      // A leak grows in every round; what the engine compiles in between, sooner or later, does not.
+      // A leak grows in every round; memory for code that the engine compiles at some point does not.
       const grown = measured.slice(1).map((m, i) => m[heap] - measured[i][heap]);
       assert.ok(Math.min(...grown) < 10 * CALLS, `${heap} grew by ${grown.join(", ")} bytes`);
     }

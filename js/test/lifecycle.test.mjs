@@ -1,4 +1,4 @@
-// Aborts, timeouts, crashes, restarts and the end of it all, in Node.js with the real interpreter.
+// Aborts, timeouts, crashes, restarts and closing, in Node.js with the real interpreter.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, before, describe, it } from "node:test";
@@ -9,7 +9,7 @@ import { js, vendored } from "./setup.mjs";
 
 const indexURL = vendored();
 const run = promisify(execFile);
-/** What `await using` does, which Node.js 20 cannot parse. */
+/** Do what `await using` does, which Node.js 20 cannot parse. */
 async function using(options, body) {
   const ga = await connect({ indexURL, ...options });
   try {
@@ -35,7 +35,7 @@ describe("a worker that is stopped goes on", () => {
     tensor = await ga.tensor(big(8));
     const { w_q } = await attn.parameters();
     copy = await attn.withParameters({ w_q: { data: w_q.data.map((x) => -x), shape: w_q.shape } });
-    await attn.free(); // its copy needs it when it is made again
+    await attn.free(); // the restarted copy depends on it
     attn = copy;
   });
   after(() => ga.close());
@@ -46,7 +46,7 @@ describe("a worker that is stopped goes on", () => {
     assert.ok(output.data.every(Number.isFinite));
     return output.data;
   };
-  // Long enough to be caught in the act: many tiles of a large attention.
+  // Takes long enough to be interrupted: many tiles of a large attention.
   const long = (options) => ga.functional.scaledDotProductAttention(big(6000), big(6000), big(6000), options);
 
   it("abort before, during, while waiting", async () => {
@@ -225,7 +225,7 @@ it("an abort that comes when its call has ended does not touch what comes next",
       const call = freed[0].forward(big(1), big(2), big(2), { signal: controller.signal }).catch((error) => error.code);
       await new Promise((sent) => setTimeout(sent, 0));
       const until = performance.now() + 15;
-      while (performance.now() < until); // the call ends, and this thread has not heard of it
+      while (performance.now() < until); // the call ends before this thread receives the message
       controller.abort();
       await Promise.all([call, ...freed.map((attention) => attention.free())]);
       const { output } = await check.forward(big(1), big(2), big(2));

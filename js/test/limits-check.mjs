@@ -1,4 +1,4 @@
-// What fits into a memory of limited size, and what comes beyond: run by limits.test.mjs, which sets the limit.
+// Largest sizes that fit into a limited memory, and larger ones; limits.test.mjs runs it and sets the limit.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
@@ -7,7 +7,7 @@ const gc = runInNewContext("gc");
 const MB = 2 ** 20;
 const [what, ...rest] = process.argv.slice(2);
 
-/** The largest count in [0, most] that fits. */
+/** Return the largest count in [0, most] that fits. */
 async function largest(most, fits) {
   let [low, high] = [0, most];
   while (low < high) {
@@ -18,7 +18,7 @@ async function largest(most, fits) {
   return low;
 }
 
-/** The code of the error that a call ends with, or "". */
+/** Return the code of a call's error, or "". */
 async function code(call) {
   try {
     await call();
@@ -28,7 +28,7 @@ async function code(call) {
   }
 }
 
-/** Fill a memory to its last `step` numbers with tensors, and say how it answers at the edge and after it. */
+/** Fill a memory to its last `step` numbers with tensors; report its answers at the limit and beyond. */
 async function edge({ tensor, answer, size, most, chunk, step }) {
   const source = new Float32Array(Math.max(most, 6 * chunk));
   const tensors = [];
@@ -89,7 +89,7 @@ const tasks = {
       chunk: MB / 2,
       step: 16,
     });
-    // A call that works in the memory: the most rows of weights, and one row more.
+    // A call that uses the memory for its work: the largest number of rows of weights, and one more.
     const rows = (m) => () => {
       const x = { data: new Float32Array(m), shape: [m, 1] };
       return k.scaledDotProductAttention(x, x, x, { needWeights: true });
@@ -122,7 +122,7 @@ const tasks = {
     };
     const wanted = await calls();
     const tensor = (data) => ga.tensor(data);
-    // Pointers above 2³¹, where the memory goes so far.
+    // Pointers above 2³¹, if the memory is that large.
     const source = new Float32Array(64 * MB);
     const held = [];
     for (let i = 0; i < 9; i++) if ((await code(async () => held.push(await tensor(source)))) !== "") break;

@@ -1,5 +1,5 @@
-// Memories of 64 MB, 2 GB and 4 GB, as the engine limits them: the last size that fits is given, the next one is a typed error,
-// and the runtime answers as before. The largest with GRAPHATTEND_ALL alone.
+// Memories of 64 MB, 2 GB and 4 GB, limited by the engine: the last size that fits works, the next one is a typed error, and
+// the runtime answers as before. The largest needs GRAPHATTEND_ALL.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { describe, it } from "node:test";
@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { distribution, js } from "./setup.mjs";
 
 const run = promisify(execFile);
-const [MB, PAGES] = [2 ** 20, 16]; // bytes, and WebAssembly's pages in them
+const [MB, PAGES] = [2 ** 20, 16]; // bytes, and the number of WebAssembly pages in them
 const ALL = process.env.GRAPHATTEND_ALL === "1";
 const flags = ["--no-warnings", "--experimental-wasm-relaxed-simd"];
 
@@ -52,7 +52,7 @@ describe("through Python", () => {
       asItShould(found);
       assert.ok(found.answers >= 10, `${found.answers} mechanisms answered`);
       assert.ok(found.same, "the answers beside large arrays");
-      // 9 arrays of 256 MB: the last one lies above 2³¹.
+      // 9 arrays of 256 MB: the last one is above 2³¹.
       assert.equal(found.held === 9, megabytes === 4096, `${found.held} arrays of 256 MB`);
     });
 });

@@ -1,4 +1,4 @@
-"""What the library answers natively, as JSON: the expectations of the JavaScript tests."""
+"""Print the native library's answers as JSON, the expected results of the JavaScript tests."""
 
 import json
 import sys
@@ -10,13 +10,13 @@ from graphattend.mechanisms import mechanism_class
 
 
 def matrix(x):
-    """An array as data and shape; scalars as numbers."""
+    """Return an array as data and shape, or a scalar as a number."""
     x = np.asarray(x)
     return float(x) if x.ndim == 0 else {"data": x.ravel().tolist(), "shape": list(x.shape)}
 
 
 def case(key, rows):
-    """Inputs and results of one mechanism's example; with `rows`, several queries."""
+    """Return inputs and results of a mechanism's example; with `rows`, for several queries."""
     rng = np.random.default_rng(7)
     attn, inputs = mechanism_class(key).example(rng, 12)
     metadata = inputs.pop("metadata", None)
@@ -49,7 +49,7 @@ def case(key, rows):
 
 
 def attend_case():
-    """Every node of a small graph over its neighbours."""
+    """Return attention of every node of a small graph over its neighbours."""
     rng = np.random.default_rng(3)
     x = rng.standard_normal((6, 8)).astype(np.float32)
     edges = np.array([[0, 1, 2, 3, 4, 0, 2, 5], [1, 0, 1, 2, 3, 4, 0, 0]])
@@ -66,7 +66,7 @@ def attend_case():
 
 
 def main():
-    """Write everything to standard output."""
+    """Write all cases to standard output."""
     keys = ga.list_mechanisms()
     out = {
         "schema": ga.schema(),

@@ -1,4 +1,4 @@
-// The suite on the other versions of Node.js that are supported, main thread and worker.
+// The suite on the other supported versions of Node.js, on the main thread and in a worker.
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";

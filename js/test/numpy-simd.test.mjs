@@ -1,4 +1,4 @@
-// vendor and connect with NumPy's WASM-SIMD wheel, where `make numpy-simd` has built it.
+// vendor and connect with NumPy's WASM-SIMD wheel, if `make numpy-simd` has built it.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";

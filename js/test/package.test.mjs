@@ -1,4 +1,4 @@
-// The published package: what is in it, its command line, and pages built by the usual tools in Chromium.
+// The published package: its content, its command line, and pages built by common tools in Chromium.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -58,9 +58,9 @@ describe("the package", () => {
       assert.ok(files.includes(name), name);
     assert.ok(existsSync(join(installed, "README.md")) && existsSync(join(installed, "LICENSE")));
     assert.ok(!existsSync(join(installed, "src")) && !existsSync(join(installed, "test")));
-    // The wrapper: everything that `import "graphattend"` may load into a page, what runs Python in the page itself (not needed
-    // with a worker) and what asks functions of the caller's (loaded then) included. Not the worker's own file, which has what a
-    // page with a worker does not load, nor `graphattend/kernels`, which is a package of its own.
+    // The wrapper is everything that `import "graphattend"` may load into a page, including the code that runs Python in the
+    // page (not needed with a worker) and the code that calls the caller's functions (loaded on demand). It excludes the
+    // worker's file, which a page with a worker does not load, and `graphattend/kernels`, a separate entry point.
     const wrapper = files.filter((name) => /^index.*\.js$/.test(name));
     const sizes = wrapper.map((name) => gzipSync(readFileSync(join(installed, "dist", name)), { level: 9 }).length);
     const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -87,7 +87,7 @@ describe("the package", () => {
 describe("command line", () => {
   it("vendor writes a folder that works, and refuses damaged files", async () => {
     const folder = join(work, "vendored");
-    mkdirSync(folder); // an empty one is filled
+    mkdirSync(folder); // an empty folder is filled
     const done = cli("vendor", folder, "--from", indexURL);
     assert.equal(done.status, 0, done.stderr);
     const hashes = JSON.parse(readFileSync(join(folder, "sha256.json"), "utf8"));
@@ -125,7 +125,7 @@ describe("command line", () => {
   it("vendor takes another NumPy, which connect can ask for", async () => {
     const official = readdirSync(indexURL).find((name) => name.startsWith("numpy-"));
     const [, version, ...tags] = official.split("-");
-    // The official wheel under the other's name: what is tested is how it is found and asked for.
+    // The official wheel under the other's name, because this tests only how the wheel is found and requested.
     const wheel = join(work, ["numpy", `${version}+simd.0`, ...tags].join("-"));
     cpSync(join(indexURL, official), wheel);
     const folder = join(work, "simd");
@@ -156,7 +156,7 @@ describe("command line", () => {
       assert.deepEqual(listing(work), before);
     }
     assert.equal(readFileSync(join(folder, "index.html"), "utf8"), "mine");
-    // A folder of an earlier version, with a file that is no longer needed, the snapshot, and one of the user's.
+    // A folder of an earlier version, with an obsolete file, the snapshot, and a file of the user.
     const manifest = join(folder, "sha256.json");
     const hashes = JSON.parse(readFileSync(join(python, "sha256.json"), "utf8"));
     for (const name of Object.keys(hashes)) cpSync(join(python, name), join(folder, name));
@@ -192,7 +192,7 @@ describe("command line", () => {
       encoding: "utf8",
       env: { ...process.env, PYTHONPATH: join(root, "src") },
     });
-    // Times are measured, everything else is the same.
+    // Measured times differ; everything else is the same.
     const timeless = (text) => text.replace(/ +/g, " ").replace(/^(hyperbolic \S+ \S+) \S+/m, "$1 time");
     assert.equal(theirs.status, 0, theirs.stderr);
     assert.equal(ours.status, 0, ours.stderr);

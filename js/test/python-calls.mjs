@@ -1,4 +1,4 @@
-// One good call of every function of the package that goes to Python: its arguments by name, then its options.
+// One valid call of every function of the package that calls Python: its arguments by name, then its options.
 
 const numbers = (...shape) => {
   const count = shape.reduce((a, b) => a * b, 1);
@@ -19,7 +19,7 @@ const short = { epochs: 1, patience: 1, hidden: 4, lr: 0.01 };
 const rates = { lr: 0.1, weightDecay: 0, groups: undefined };
 const reduction = "mean";
 
-/** Objects in Python that the calls need, and their methods. */
+/** Python objects that the calls need, and their methods. */
 export async function objects(ga) {
   const { compression, geometry, training } = ga;
   const manifolds = {
@@ -243,7 +243,7 @@ const evaluation = {
   topOverlap: [{ graph, first: weights, second: weights }, { k: 1 }],
 };
 
-/** By the way to the function; text that names one of `objects` stands for it. */
+/** Calls by the path to the function; a text that names one of `objects` stands for the object. */
 export const FUNCTIONS = {
   functional,
   training,
@@ -331,7 +331,7 @@ const over = { query, keys: x };
 const search = { graph, vectors: x, query: numbers(4) };
 const pass = { attnMask: undefined, metadata: undefined };
 
-/** Methods of objects, by the names of `objects`. */
+/** Methods of objects, by name in `objects`. */
 export const METHODS = {
   Euclidean: { ...manifold, ...origin },
   Lorentz: { ...manifold, ...origin },
@@ -465,7 +465,7 @@ export const METHODS = {
   },
 };
 
-/** A value with objects in the place of their names. */
+/** Return a value with names replaced by objects. */
 export function resolved(value, made) {
   if (typeof value === "string" && /^[A-Z]/.test(value)) return made[value] ?? value;
   if (Array.isArray(value)) return value.map((part) => resolved(part, made));

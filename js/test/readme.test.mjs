@@ -1,4 +1,4 @@
-// The README's examples run as they stand, and print what they say.
+// The README's examples run unchanged, and print the documented output.
 import assert from "node:assert/strict";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { execFileSync } from "node:child_process";

@@ -1,10 +1,10 @@
-// What tests have seen, for the tables of docs/browser.md: with GRAPHATTEND_RECORD set, kept in benchmarks/results/.
+// Results of tests for the tables of docs/browser.md; with GRAPHATTEND_RECORD they are stored in benchmarks/results/.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
 import { root } from "./setup.mjs";
 
-/** Keep a row of a table; `tools/gen_browser_tables.py` writes them all. */
+/** Store a row of a table; `tools/gen_browser_tables.py` writes the tables. */
 export function record(table, name, row) {
   if (!process.env.GRAPHATTEND_RECORD) return;
   const path = join(root, "benchmarks", "results", `${table}.json`);
@@ -13,7 +13,7 @@ export function record(table, name, row) {
   writeFileSync(path, `${JSON.stringify(rows, undefined, 1)}\n`);
 }
 
-/** The version of an installed package. */
+/** Return the version of an installed package. */
 export const versionOf = (modules, name) =>
   JSON.parse(readFileSync(join(modules, name, "package.json"), "utf8")).version;
 

@@ -1,4 +1,4 @@
-// Two builds in two folders, at two times, give the same tarball to the byte.
+// Two builds in different folders at different times give byte-identical tarballs.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,7 +10,7 @@ import { js, root } from "./setup.mjs";
 
 const LEFT_OUT = /^(dist|node_modules|test|.*\.tgz)$/;
 
-/** What `npm pack` makes of a copy of the sources, which are as old as told. */
+/** Return the tarball of a copy of the sources with this modification time. */
 function pack(name, seconds) {
   const folder = mkdtempSync(join(tmpdir(), name));
   try {

@@ -9,7 +9,7 @@ const moe = await ga.create("moe", { dim: 8, topK: 1 });
 const ball = await ga.geometry.Poincare();
 const distances: Matrix = await ball.dist([[0, 0]], [[0.1, 0]]);
 
-// Results are what the options ask for.
+// Options determine the types of results.
 const deep: Float64Array = (await ga.functional.softmax(data, { axis: -1, dtype: "float64" })).data;
 const [attended, shares] = await ga.functional.scaledDotProductAttention(data, data, data, { returnWeights: true });
 const [, , sums]: [Matrix, Matrix, Matrix] = await ga.functional.scaledDotProductAttention(data, data, data, {

@@ -1,4 +1,4 @@
-// Runs every suite: builds the package first if it is not there.
+// Runs every suite; builds the package first if it is missing.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { distribution, js, nativeAnswers, vendored } from "./setup.mjs";
@@ -14,7 +14,7 @@ const files = readdirSync("test").filter(
   (f) => f.endsWith(".test.mjs") && (named.length === 0 || named.some((n) => f.startsWith(n))),
 );
 if (named.length === 0) [nativeAnswers, vendored].forEach((make) => make()); // for all files
-// Those that measure time or memory run one after the other, the others two at a time.
+// Files that measure time or memory run one at a time, the others two at a time.
 const alone = files.filter((f) => /^(faults|leaks|lifecycle|start)/.test(f));
 const groups = [
   [files.filter((f) => !alone.includes(f)), 2],

@@ -1,4 +1,4 @@
-// The shared suite on the runtimes of Node.js.
+// The shared suite in Node.js: main thread, worker and pool.
 import { after, before, describe, it } from "node:test";
 import { connect } from "graphattend";
 import { distribution, nativeAnswers, vendored } from "./setup.mjs";

@@ -13,8 +13,8 @@ const TYPES = {
 };
 
 /**
- * Serve `folders` (prefix to folder) and `pages` (path to HTML); `headers` by path prefix. Returns its address and `close`.
- * A path put into `cut` breaks off in the middle. Where `cached`, browsers keep files and ask whether they have changed.
+ * Serve `folders` (prefix to folder) and `pages` (path to HTML), with `headers` by path prefix. Return its address and `close`.
+ * The response for a path in `cut` breaks off in the middle. With `cached`, browsers cache files and revalidate them.
  */
 export async function serve(folders, pages = {}, headers = {}, cached = false) {
   const requests = [];

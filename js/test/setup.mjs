@@ -1,4 +1,4 @@
-// What the tests share: the local Pyodide distribution, a folder that `vendor` wrote, the native answers.
+// Shared parts of the tests: the local Pyodide distribution, a folder that `vendor` wrote, the native answers.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 export const js = fileURLToPath(new URL("..", import.meta.url));
 
-/** The last line of what a command printed. */
+/** Return the last line of a command's output. */
 export const lastLine = (text) => text.trim().split("\n").at(-1);
 
 /** Folder with Pyodide, NumPy and graphattend. */
@@ -23,13 +23,13 @@ export function distribution() {
   return process.env.GRAPHATTEND_DIST;
 }
 
-/** A Python with NumPy, for the native answers. */
+/** The path of a Python with NumPy, for the native answers. */
 function python() {
   const candidates = [process.env.GRAPHATTEND_PYTHON, `${root}.venv/bin/python`, `${root}.venv/Scripts/python.exe`];
   return candidates.find((path) => path !== undefined && existsSync(path)) ?? "python3";
 }
 
-/** NumPy's WASM-SIMD wheel, where `make numpy-simd` has built it, else "". */
+/** NumPy's WASM-SIMD wheel if `make numpy-simd` has built it, else "". */
 export function numpySimd() {
   const command = [`${root}recipes/numpy/distribution.py`, distribution()];
   return lastLine(`\n${execFileSync(python(), command, { encoding: "utf8" })}`);
@@ -37,7 +37,7 @@ export function numpySimd() {
 
 export const python3 = python;
 
-/** What takes long to make and is only read. */
+/** Parts that take long to make and are only read. */
 const PARTS = {
   "native.json": (path) => {
     const env = { ...process.env, PYTHONPATH: `${root}src`, OPENBLAS_NUM_THREADS: "1" };
@@ -49,7 +49,7 @@ const PARTS = {
   },
 };
 
-/** Such a part: `run.mjs` makes them once for all files, and a file that runs alone makes those it needs. */
+/** Return such a part. `run.mjs` makes them once for all files; a file that runs alone makes those it needs. */
 function part(name) {
   if (process.env.GRAPHATTEND_SHARED === undefined) {
     const folder = mkdtempSync(join(tmpdir(), "graphattend-tests-"));
@@ -63,5 +63,5 @@ function part(name) {
 
 export const nativeAnswers = () => JSON.parse(readFileSync(part("native.json"), "utf8"));
 
-/** A folder that `vendor` wrote, from which Python starts sooner than from the distribution; a test that writes needs its own. */
+/** A folder that `vendor` wrote, from which Python starts faster than from the distribution. Tests that write need their own. */
 export const vendored = () => part("python");

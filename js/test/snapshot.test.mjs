@@ -1,4 +1,4 @@
-// Starts from a snapshot: made, used, thrown away, and a plain start wherever it cannot be; everything works on one.
+// Snapshots are made, used and discarded, with a plain start if one cannot be used; everything works after a restore.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -23,7 +23,7 @@ async function until(condition, what, ms = 120_000) {
   throw new Error(`${what}: not within ${ms} ms`);
 }
 
-/** The same snapshot with another header, and the sums that fit. */
+/** Return the snapshot with another header, and matching checksums. */
 function withHeader(data, change) {
   const SUMS = 32,
     PRELUDE = 52;
@@ -213,7 +213,7 @@ describe(engine, () => {
     checkPage(`everything on a restored interpreter, ${name}`, open, { snapshot: true, ...options }, "used");
 
   it("a damaged snapshot is made anew, after a plain start", async () => {
-    // In its middle, and in the header, with which the engine begins to start before all is read.
+    // In the middle, and in the header, from which the engine starts before it has read everything.
     for (const [worker, place] of [
       [false, 0.5],
       [true, 0.5],

@@ -1,4 +1,4 @@
-// What the tests of snapshots share: a folder that vendor wrote, starts from it in Node.js and in pages.
+// Shared code of the snapshot tests: a folder that vendor wrote, and starts from it in Node.js and in pages.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
@@ -13,7 +13,7 @@ import { checks } from "./suite.mjs";
 
 export const native = nativeAnswers();
 
-/** A folder to write in that is there while the tests run: with vendor's snapshot, or without one. */
+/** A writeable folder for the duration of the tests, with or without vendor's snapshot. */
 export function ownFolder({ snapshot }) {
   const work = mkdtempSync(join(tmpdir(), "graphattend-vendored-"));
   const folder = join(work, "python");
@@ -26,7 +26,7 @@ export function ownFolder({ snapshot }) {
   return folder;
 }
 
-/** A start in Node.js: the connection, what became of the snapshot, and an answer. */
+/** Start in Node.js; return the connection, the snapshot's state, and an answer. */
 export async function start(indexURL, options = {}) {
   let state;
   const ga = await connect({
@@ -40,7 +40,7 @@ export async function start(indexURL, options = {}) {
   return { ga, state, answer: (await ga.functional.softmax([0, 0])).data.join() };
 }
 
-/** The same, and an end. */
+/** Start and close. */
 export async function stateOf(indexURL, options) {
   const { ga, state, answer } = await start(indexURL, options);
   await ga.close();
@@ -65,7 +65,7 @@ const page = `<!doctype html><meta charset="utf-8"><title>snapshots</title><link
   globalThis.loaded = true;
 </script>`;
 
-/** Pages in Chromium: `open(context)` opens one, `site` has the server and the browser while the tests run. */
+/** Pages in Chromium: `open(context)` opens one; `site` has the server and the browser during the tests. */
 export function pages(folder) {
   const site = {};
   before(async () => {
@@ -88,7 +88,7 @@ export function pages(folder) {
   return { site, open };
 }
 
-/** Every check on an interpreter that was restored in a page. */
+/** Run every check on an interpreter restored in a page. */
 export function checkPage(name, open, options, state) {
   describe(name, () => {
     let tab;

@@ -1,4 +1,4 @@
-// A start that cannot succeed: every failure is told soon, with the address, what came and what to do.
+// Failing starts: every failure is reported quickly, with the address, the response and a remedy.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { readFileSync } from "node:fs";
@@ -45,7 +45,7 @@ const WASM = "pyodide.asm.wasm";
 let server, browser;
 before(async () => {
   server = await serve(
-    // A worker has the policy of its own file.
+    // A worker has its own file's policy.
     { "/dist/": `${js}dist`, "/strict/": `${js}dist`, "/closed/": `${js}dist`, "/pyodide/": distribution() },
     {
       "/page.html": page(),
@@ -90,7 +90,7 @@ const numpy = Object.values(JSON.parse(readFileSync(`${distribution()}/pyodide-l
   (p) => wheel.test(p.file_name),
 ).file_name;
 
-/** What goes wrong, and what is said; in the page and in a worker. */
+/** Failures and their messages, in the page and in a worker. */
 const FAILURES = {
   "`pyodide.asm.wasm` is missing": [
     { answers: { [WASM]: { status: 404 } } },
@@ -176,7 +176,7 @@ for (const [where, options] of Object.entries(THREADS)) {
   });
 }
 
-/** A row of the table of failures, in which addresses and hashes are those of any server. */
+/** Return a row of the table of failures, with generic addresses and hashes. */
 function seen(name, where, message, ms) {
   const [, code, text] = /^AttentionError (\w+): (.*)$/s.exec(message) ?? [];
   record("failures", name, {

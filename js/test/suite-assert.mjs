@@ -1,4 +1,4 @@
-// What the shared checks are made of, on every runtime: no test runner, no Node.js.
+// Assertions of the shared checks, for every runtime: they need no test runner and no Node.js.
 class CheckError extends Error {}
 
 export function ok(condition, message) {
@@ -42,7 +42,7 @@ export async function rejects(promise, code, test = {}) {
   throw new CheckError(`expected a rejection with ${code}, got ${JSON.stringify(value)?.slice(0, 200)}`);
 }
 
-/** A task to learn: two pairs of nodes that see each other and themselves, each pair a class. */
+/** A learning task: two pairs of nodes that attend to each other and themselves; each pair is a class. */
 export const twoPairs = {
   graph: {
     indptr: [0, 2, 4, 6, 8],

@@ -1,7 +1,7 @@
-// More of the shared checks: what graphs and files can be made of, and what comes back.
+// More shared checks: the inputs of graphs and files, and the results.
 import { equal, ok, rejects, twoPairs } from "./suite-assert.mjs";
 
-/** A mask in every form that says who attends. */
+/** A mask in every form that selects keys. */
 const forms = (mask) => {
   const flat = mask.flat();
   const bytes = Uint8Array.from(flat, Number);
@@ -75,9 +75,9 @@ export const dataChecks = {
     });
     const floats = { data: Float32Array.of(0, -5, 0, -5, 0, 0, 0, 0, -5), shape: [3, 3] };
     equal(await heads.attentionWeights(x, x, { attnMask: floats }), added, "numbers beyond 0 and 1 are added");
-    // Without a mask another kernel answers, which may round otherwise: both are near the truth. With scores s <= sqrt(2) of
-    // products of zeros and ones, the scale and s each round once (2 |s| u), s - max once more (|s| u), exp within an ulp (2 u)
-    // and so in the sum, which adds twice and is divided by (3 u): in all less than 2 (3 * 1.42 + 2) u + 3 u < 16 u.
+    // Without a mask another kernel answers, which may round differently; both are close to the exact value. The scores
+    // s <= sqrt(2) are products of zeros and ones. The scale and s round once each (2 |s| u), s - max once (|s| u), exp within
+    // an ulp (2 u), likewise in the sum, which adds twice and divides (3 u): in total below 2 (3 * 1.42 + 2) u + 3 u < 16 u.
     const plain = await ga.create("scaled_dot_product", { dim: 2 });
     const zeros = { data: new Float32Array(9), shape: [3, 3] };
     for (const options of [{ attnMask: zeros }, {}]) {
@@ -123,7 +123,7 @@ export const dataChecks = {
         validated.metrics.some(([epoch, value]) => epoch === validated.bestEpoch && value === validated.best),
       "the best",
     );
-    // The mean squared error, written here.
+    // An own implementation of the mean squared error.
     const wanted = features.flat();
     let batches = 0;
     const loss = (output, nodes) => {

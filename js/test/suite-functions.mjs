@@ -1,4 +1,4 @@
-// More of the shared checks: functions of the caller's that Python asks in the middle of a call.
+// More shared checks: the caller's functions that Python calls during a call.
 import { close, equal, ok, rejects, twoPairs } from "./suite-assert.mjs";
 
 const rows = [
@@ -7,7 +7,7 @@ const rows = [
   [1, 1],
 ];
 
-/** The plane, in which everything is twice as long; `seen` gets the name and the shapes of each call. */
+/** The plane with doubled lengths; `seen` records the name and the shapes of each call. */
 const stretched = (seen = []) => {
   const by = (name, f) => [name, (...args) => (seen.push([name, ...args.map((m) => m.shape?.join())]), f(...args))];
   const each = (x, y, f) => x.data.map((a, i) => f(a, y.data[i]));
@@ -59,7 +59,7 @@ const stretched = (seen = []) => {
   };
 };
 
-/** Attention by the distances of the stretched plane. */
+/** Attention by distances in the stretched plane. */
 const attention = (query, keys, values, factor = 2) => {
   const out = query.flatMap((q) => {
     const w = keys.map((k) => Math.exp(-factor * Math.hypot(q[0] - k[0], q[1] - k[1])));
@@ -91,7 +91,7 @@ export const functionChecks = {
       await rejects(attn.save(), "unsupported", { argument: "manifold" });
       equal(attn.config.options.aggregation, aggregation);
     }
-    // Each interpreter that has started asks for the rows that it was given: together they are all of them, once.
+    // Each started interpreter calls the function for its own rows, which together are all rows, once.
     const attending = await ga.create("manifold", { dim: 2, manifold: stretched(seen), aggregation: "midpoint" });
     seen.length = 0;
     await attending.forward(rows, points, points);
@@ -181,7 +181,7 @@ export const functionChecks = {
   "functions that take their time, fail, or are not wanted any more": async (ga) => {
     const { scaledDotProductAttention } = ga.functional;
     const call = (scoreMod, options = {}) => scaledDotProductAttention(rows, rows, rows, { scoreMod, ...options });
-    // Whoever is asked may ask something, and others have their turn.
+    // A called function may make calls itself, and other calls get a turn.
     const inside = await call(async (scores) => (await ga.functional.softmax(scores, { dtype: "float64" })).data);
     equal(inside.shape, [3, 2]);
     let answer;

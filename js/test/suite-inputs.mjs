@@ -1,4 +1,4 @@
-// More of the shared checks: what arguments can be, and how bad ones are refused.
+// More shared checks: valid arguments, and errors for bad ones.
 import { close, equal, f32, ok, rejects, rejectsAny } from "./suite-assert.mjs";
 
 export const inputChecks = {

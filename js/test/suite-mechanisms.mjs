@@ -1,4 +1,4 @@
-// More of the shared checks: every mechanism answers as natively, however often and in whatever way it is asked.
+// More shared checks: every mechanism answers as natively, in repeated calls and in every form of call.
 import { close, equal, f32, ok, rejects } from "./suite-assert.mjs";
 
 const camel = (name) => name.replace(/_([a-z])/g, (_m, c) => c.toUpperCase());
@@ -51,7 +51,7 @@ async function named(name, promise) {
   }
 }
 
-/** The same data with properties in the other's order. */
+/** Return the same data with properties in the order of the other. */
 function reordered(x, like) {
   if (Array.isArray(x) || typeof x !== "object" || x === null) return x;
   const names = Object.keys(x);
@@ -92,7 +92,7 @@ export const mechanismChecks = {
     const kept = [];
     for (let i = 0; i < 12; i++) {
       const query = numbers(dim, i + 0.5);
-      // By plain arithmetic, in double precision.
+      // By plain arithmetic in double precision.
       const scores = Array.from(
         { length: n },
         (_x, j) => query.reduce((sum, x, d) => sum + x * k[j * dim + d], 0) / Math.sqrt(dim),
@@ -105,7 +105,7 @@ export const mechanismChecks = {
         shape: [dim],
       };
       const resident = await attn.forward(query, keys, values);
-      close(resident.output, output, `resident, time ${i}`, 2e-6, 1); // of values up to 1, which cancel
+      close(resident.output, output, `resident, time ${i}`, 2e-6, 1); // relative to cancelling values up to 1
       close((await attn.forward(query, k, v)).output, output, `copied, time ${i}`, 2e-6, 1);
       const both = await attn.forward(query, keys, values, { needWeights: true });
       close(both.weights, weights, `weights, time ${i}`);
@@ -117,7 +117,7 @@ export const mechanismChecks = {
       if (i === 5) await (await ga.tensor(new Float32Array(3e6), [3000, 1000])).free(); // the arena grows and moves
       if (i === 7) await (await ga.tensor([1, 2, 3])).free();
     }
-    for (const [given, output] of kept) close(given, output, "an earlier answer", 2e-6, 1); // its numbers are nobody else's
+    for (const [given, output] of kept) close(given, output, "an earlier answer", 2e-6, 1); // later calls have not changed its numbers
     await values.free();
     await rejects(attn.forward(numbers(dim, 1), keys, values), "freed");
     const others = await ga.tensor(k, [n, dim]);

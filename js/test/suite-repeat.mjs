@@ -1,4 +1,4 @@
-// More of the shared checks: calls that come again, which may need no Python, and results that are views.
+// More shared checks: repeated calls, which may bypass Python, and results that are views.
 import { equal, ok, rejects } from "./suite-assert.mjs";
 
 const numbers = (count, seed) => Float32Array.from({ length: count }, (_x, i) => 0.3 * Math.sin(i * seed + seed));
@@ -8,9 +8,9 @@ const same = (actual, expected, what) => {
   equal(actual.data.constructor.name, expected.data.constructor.name, `${what}: type`);
   ok(equalBits(actual, expected), `${what}: the same bits`);
 };
-/** Python's own answer: a call that makes an object is never repeated. */
+/** Return Python's own answer, because a call that creates an object is never repeated by a plan. */
 const python = (attn, ...args) => attn.call("forward", ...args);
-/** The same for rows of queries, each part by itself: so a pool of two shares them out. */
+/** The same for rows of queries, in the parts into which a pool of two splits them. */
 const inParts = async (attn, rows, ...others) => {
   const [count, width] = rows.shape;
   const parts = [rows.data.subarray(0, 2 * width), rows.data.subarray(2 * width)];
@@ -19,7 +19,7 @@ const inParts = async (attn, rows, ...others) => {
     found.push(...(await python(attn, { data, shape: [data.length / width, width] }, ...others)).data);
   return { data: Float32Array.from(found), shape: [count, width] };
 };
-/** A mechanism, and keys and values that stay in Python. */
+/** A mechanism, and resident keys and values. */
 async function resident(ga, key, n, dim) {
   const attn = await ga.create(key, { dim });
   const [k, v] = [numbers(n * dim, 0.7), numbers(n * dim, 1.3)];
@@ -103,7 +103,7 @@ export const repeatChecks = {
     await rejects(attn.forward(query, keys, values, { nothing: 1 }), "invalid_config");
     await rejects(attn.forward(query, keys, values, { view: "yes" }), "invalid_config", { argument: "view" });
     await rejects(attn.forward(query, keys, values, { signal: AbortSignal.abort() }), "aborted");
-    const big = Float32Array.of(3e38, 3e38, 0, 0); // whose products leave float32: Python computes them in double precision
+    const big = Float32Array.of(3e38, 3e38, 0, 0); // their products overflow float32, so Python computes them in double precision
     const [k, v] = [Float32Array.of(3e38, 0, 0, 0, -3e38, 0, 0, 0), Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8)];
     const steady = await python(attn, big, k, v);
     for (let i = 0; i < 3; i++) {
@@ -118,7 +118,7 @@ export const repeatChecks = {
       half.output.data.some((x, i) => x !== expected.data[i]),
       "a mask counts",
     );
-    // What is asked at once is answered in order, whichever way it goes.
+    // Simultaneous calls are answered in order, whichever path they take.
     const several = await Promise.all(
       [0, 1, 2, 3].map((i) => attn.forward(numbers(dim, i + 3), keys, values, i === 1 ? { needWeights: true } : {})),
     );

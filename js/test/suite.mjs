@@ -1,4 +1,4 @@
-// Checks that hold on every runtime: main thread, worker and pool, in Node.js and in browsers.
+// Checks for every runtime: main thread, worker and pool, in Node.js and in browsers.
 import { close, equal, ok, rejects, twoPairs } from "./suite-assert.mjs";
 import { dataChecks } from "./suite-data.mjs";
 import { functionChecks } from "./suite-functions.mjs";
@@ -6,7 +6,7 @@ import { inputChecks } from "./suite-inputs.mjs";
 import { mechanismChecks } from "./suite-mechanisms.mjs";
 import { repeatChecks } from "./suite-repeat.mjs";
 
-/** Named checks; each gets a connection and the native answers. */
+/** Named checks; each takes a connection and the native answers. */
 export const checks = {
   ...mechanismChecks,
   ...inputChecks,
@@ -291,7 +291,7 @@ export const checks = {
     const scratch = new Float32Array(2);
     const calls = [];
     for (let i = 0; i < 50; i++) {
-      scratch.fill(i); // the call has taken its own copy
+      scratch.fill(i); // the call has copied it
       calls.push(attn.forward([1, 0], scratch, scratch));
     }
     scratch.fill(-1);

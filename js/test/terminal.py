@@ -1,4 +1,4 @@
-"""Run a command on a terminal, and press Ctrl-C when it has printed a text.
+"""Run a command on a terminal, and press Ctrl-C after it has printed a text.
 
 ``terminal.py TEXT COMMAND …`` prints the command's exit status and output as JSON.
 """
@@ -14,7 +14,7 @@ child, terminal = pty.fork()
 if child == 0:
     os.execvp(command[0], command)
 output, pressed = b"", False
-with contextlib.suppress(OSError):  # what Linux raises when the other end is closed
+with contextlib.suppress(OSError):  # Linux raises it when the other end is closed
     while part := os.read(terminal, 1 << 16):
         output += part
         if not pressed and text.encode() in output:

@@ -1,4 +1,4 @@
-// Compiled with the types, then run: every public function, each result handed to a check that takes its declared type only.
+// Compiled with the types, then run: every public function, with each result passed to a check of its declared type.
 import { connect, type GraphAttend, type Matrix } from "graphattend";
 
 class Mismatch extends Error {}

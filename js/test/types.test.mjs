@@ -1,5 +1,5 @@
-// The types of the package, by every version of TypeScript it supports, against the oldest library, with nothing skipped:
-// its own declarations, what should and should not compile, and every example of the documentation.
+// The types of the package with every supported version of TypeScript, against the oldest library, without skipLibCheck: its
+// declarations, code that has to compile or to fail, and every example of the documentation.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -14,16 +14,16 @@ const folder = join(js, "test", "typescript");
 const work = mkdtempSync(join(tmpdir(), "graphattend-types-"));
 const installed = join(work, "node_modules", "graphattend");
 const versions = Array.from({ length: 10 }, (_x, i) => `5.${i}`);
-/** The first and the last; all of them in `make test-all`. */
+/** The first and the last version; all versions in `make test-all`. */
 const wanted = process.env.GRAPHATTEND_ALL ? versions : [versions[0], versions.at(-1)];
 
-/** The newest is the one that the package is built with. */
+/** The package is built with the newest version. */
 const compiler = (version) =>
   version === versions.at(-1)
     ? join(js, "node_modules", "typescript")
     : join(folder, "node_modules", `typescript-${version}`);
 
-/** Code blocks of a page: JavaScript and TypeScript, and the scripts of HTML. */
+/** Return the code blocks of a page: JavaScript and TypeScript, and the scripts in HTML. */
 function blocks(text) {
   const found = [...text.matchAll(/^```(js|ts|tsx|html)\n(.*?)^```/gms)];
   return found.map(([, language, code]) => [
@@ -39,7 +39,7 @@ before(() => {
   for (const name of ["hnsw", "idb"]) {
     cpSync(join(js, "node_modules", name), join(work, "node_modules", name), { recursive: true });
   }
-  // React is not ours: as much of it as the hook uses.
+  // Declares the part of React that the hook uses.
   const react = join(work, "node_modules", "react");
   mkdirSync(react);
   writeFileSync(join(react, "package.json"), '{"name": "react", "types": "index.d.ts"}');
@@ -59,7 +59,7 @@ before(() => {
   for (const page of pages) {
     const name = page.replaceAll(/\W/g, "-");
     const found = blocks(readFileSync(join(root, page), "utf8"));
-    // The scripts of a page go on from each other; components and pages stand alone.
+    // The scripts of a page continue each other; components and pages are independent.
     const joined = found
       .filter(([language]) => language === "js" || language === "ts")
       .map(([, code]) => code)
@@ -131,7 +131,7 @@ describe("types", () => {
     const text = ["index", "client", "attention", "objects", "train", "types", "schema", "mechanisms.gen"]
       .map((name) => readFileSync(join(installed, "dist", `${name}.d.ts`), "utf8"))
       .join("\n");
-    // What an error carries may be anything, and an overload's body is not seen.
+    // Fields of an error may be anything, and overloads hide their body.
     assert.deepEqual(text.match(/^.*\b(unknown|any)\b.*$/gm)?.filter((line) => !/^ *(\/?\*|\*)/.test(line)) ?? [], []);
   });
 });

@@ -1,4 +1,4 @@
-// First starts from the snapshot that `vendor` made in Node.js: there, in Chromium, and without it where it is damaged.
+// First starts from the snapshot that `vendor` made in Node.js: there, in Chromium, and without it if it is damaged.
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ const folder = ownFolder({ snapshot: true });
 
 describe(engine, () => {
   const { site, open: openIn } = pages(folder);
-  /** A page of somebody who was never here. */
+  /** A page without any cache. */
   const open = async () => openIn(await site.browser.newContext());
 
   it("chooses the kernels that are the fastest here, not those that were where the snapshot was made", async () => {

@@ -1,9 +1,9 @@
-// WebKitGTK through its WebDriver, with as much of Playwright's interface as the tests of graphattend/kernels use.
+// WebKitGTK through its WebDriver, with the part of Playwright's interface that the tests of graphattend/kernels use.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 
-/** A port that nobody listens on. */
+/** Return an unused port. */
 async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -13,7 +13,7 @@ async function freePort() {
   return port;
 }
 
-/** The page's side of `evaluate`: it calls back with the result, or with the words of the error. */
+/** The page's side of `evaluate`: it calls back with the result, or with the error's message. */
 const WRAPPED = `const [f, argument, done] = arguments;
   Promise.resolve().then(() => (0, eval)("(" + f + ")")(argument))
     .then((value) => done({ value }), (error) => done({ error: String(error) }));`;
@@ -23,7 +23,7 @@ class Page {
     this.send = (method, path, body) => send(method, `/session/${session}${path}`, body);
   }
 
-  /** Errors of pages are not told; tests see them by what does not happen. */
+  /** WebDriver does not report errors of pages; tests notice them by missing results. */
   on() {}
 
   async goto(url) {
@@ -31,7 +31,7 @@ class Page {
   }
 
   async evaluate(f, argument = null) {
-    // Inside the function's text, so that a policy against eval does not matter.
+    // Inside the function's text, so that a policy against eval has no effect.
     const script = WRAPPED.replace('(0, eval)("(" + f + ")")', `(${f})`);
     const found = await this.send("POST", "/execute/async", { script, args: [null, argument] });
     if ("error" in found) throw new Error(found.error);
@@ -60,7 +60,7 @@ class Page {
   }
 }
 
-/** Elements by the text of an expression. */
+/** Locate elements by the text of an expression. */
 class Locator {
   constructor(page, found) {
     Object.assign(this, { page, found });
@@ -80,7 +80,7 @@ class Locator {
   }
 }
 
-/** A driver that runs; one page at a time is open in it. */
+/** A running driver with one open page at a time. */
 export async function launch(driver) {
   const port = await freePort();
   const child = spawn(driver, [`--port=${port}`, "--host=127.0.0.1"], { stdio: "ignore", detached: true });
