@@ -155,7 +155,7 @@ def _stages(attn: Any, layout: Layout, x: Any) -> list[_Stage]:
     check_rows(x, "features", layout.num_nodes, layers[0].dim)
     row = floats(rows_of(x, slice(0, 1)), "features", lambda i: 0, layers[0].check_finite)
     stages = []
-    with _tasks.using(None):  # one node is no work for others
+    with _tasks.using(None):  # one node does not need the workers
         for layer in layers:
             check_mechanism(layer, layout)
             row = layer.attend(probe(layout), row)
@@ -284,7 +284,7 @@ def _begin(here: str, digest: str, shape: tuple[int, int], dtype: np.dtype[Any])
         shutil.rmtree(here)
     os.makedirs(here)
     created(_output(here), dtype, shape)
-    Path(run).write_text(told)  # half of it is that of another call, and what it marks has checksums
+    Path(run).write_text(told)  # a truncated file counts as another run, and parts have checksums
 
 
 @dataclass(frozen=True)
