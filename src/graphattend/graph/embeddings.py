@@ -92,7 +92,7 @@ def _read(name: str) -> tuple[list[str] | None, np.ndarray]:
 
 
 def _places(found: list[str] | None, wanted: list[str], rows: int) -> Any:
-    """Return the rows of the wanted names."""
+    """Return the row indices of the wanted names."""
     if found is None:
         if rows != len(wanted):
             raise Refused(f"expected {len(wanted)} rows, one per node, or names in front of them; got {rows} rows")
