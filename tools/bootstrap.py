@@ -1,6 +1,6 @@
-"""Make the development environment `.venv` with the pinned tools, once; later calls only compare a stamp.
+"""Create the development environment `.venv` with the pinned tools once; later calls only compare a stamp.
 
-Runs before anything is installed, so it uses the standard library alone.
+It runs before anything is installed, so it uses only the standard library.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ INPUTS = [REQUIREMENTS, ROOT / "pyproject.toml"]
 
 
 def fingerprint() -> str:
-    """Hash of all inputs of the environment, including its location."""
+    """Return the hash of all inputs of the environment, including its location."""
     digest = hashlib.sha256(str(ROOT).encode())
     for path in INPUTS:
         digest.update(path.read_bytes())
@@ -41,7 +41,7 @@ def build() -> None:
             shutil.rmtree(ENVIRONMENT)
         print(f"Creating .venv with Python {sys.version.split()[0]}", flush=True)
         ENVIRONMENT.mkdir()
-        STAMP.write_text("")  # from the start, so that one left unfinished is known as ours
+        STAMP.write_text("")  # first, so that an unfinished environment is recognised as ours
         venv.create(ENVIRONMENT, with_pip=True)
     print(f"Installing {REQUIREMENTS.name} (once; about a minute)", flush=True)
     pip("install", "-qq", "--require-hashes", "--requirement", str(REQUIREMENTS))

@@ -1,4 +1,4 @@
-"""How a browser for the tests is found, and what it is started with."""
+"""Find browsers for the tests, and their start options."""
 
 import json
 import os
@@ -12,20 +12,20 @@ import debian
 import downloads
 import pyodide_dist
 
-#: Options of Playwright's `launch`, under their names in JavaScript. Chromium runs without its sandbox, which needs more
-#: rights than root has in a container. Firefox is one as Mozilla or Debian build it, driven over WebDriver BiDi. Neither
-#: talks to the network on its own.
+#: Options of Playwright's `launch`, with their JavaScript names. Chromium runs without its sandbox, which needs more
+#: rights than root has in a container. Firefox is Mozilla's or Debian's build, driven over WebDriver BiDi. Neither uses
+#: the network on its own.
 OPTIONS = json.loads(Path(__file__).with_name("browsers.json").read_text(encoding="utf-8"))
 
 
 def on_machine(*programs: str) -> str | None:
-    """Path of the first of these programs that is on PATH, or that exists if it is a path itself."""
+    """Return the path of the first of these programs that is on PATH, or is an existing path."""
     return next(filter(None, map(shutil.which, programs)), None)
 
 
 def playwrights_own(name: str) -> str | None:
-    """Path of the browser that Playwright has downloaded, if there is one."""
-    # In a process of its own, because Playwright's synchronous interface cannot be opened twice in one thread.
+    """Return the path of the browser that Playwright has downloaded, or None."""
+    # In a separate process, because Playwright's synchronous interface cannot be opened twice in one thread.
     ask = (
         "from playwright.sync_api import sync_playwright\n"
         f"with sync_playwright() as playwright: print(playwright.{name}.executable_path)"
@@ -36,9 +36,9 @@ def playwrights_own(name: str) -> str | None:
 
 
 def from_debian(start: Path, script: str, suites: list[str], fill: Callable[[debian.Apt, Path], None]) -> str | None:
-    """Path of a start script in the machine's cache, beside a root that `fill` makes of Debian's packages, once.
+    """Return the path of a start script in the cache, beside a root that `fill` creates from Debian packages once.
 
-    None if they cannot be had, with the reason on stderr.
+    Return None if the packages are not available, and print the reason on stderr.
     """
     try:
         with downloads.only_one(start.parent.parent / "lock"):
@@ -56,7 +56,7 @@ def from_debian(start: Path, script: str, suites: list[str], fill: Callable[[deb
 
 
 def find(name: str, *searches: Callable[[], str | None]) -> str:
-    """Path of a browser: the value of the variable of its name in capitals, else what the first successful search finds."""
+    """Return the path of a browser: the environment variable of its name in capitals, else the first search result."""
     variable = name.upper()
     if given := os.environ.get(variable):
         if shutil.which(given) is None:

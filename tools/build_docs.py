@@ -1,6 +1,7 @@
-"""Build the documentation site: pages from docs/ and pages written from the library, by Sphinx, without the network.
+"""Build the documentation site from docs/ and pages generated from the library, with Sphinx and without the network.
 
-The sources are put together in build/docs, the site in build/site. `--live` adds Python, with which the pages' examples run.
+The sources are collected in build/docs, the site is written to build/site. `--live` adds Python, which runs the
+examples of the pages.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
 LIST = re.compile(r"<(/?)(dl|dd)>")
 HEADING = re.compile(r"<h1>.*?<a ")
 EMPTY = re.compile(r'<th class="head[^"]*"><p></p></th>')
-#: What scrolls has to be reached by keys.
+#: Scrolling elements, which have to be reachable by keyboard.
 SCROLLING = re.compile(r'<(pre|div class="table-wrapper colwidths-auto[^"]*")>')
 
 
 def generated() -> dict[str, str]:
-    """The pages that are written from the library, by path."""
+    """Return the pages generated from the library, by path."""
     command_line = command_pages.page((SOURCES / "cli.md").read_text(encoding="utf-8"))
     return {
         **python_reference.pages(),
@@ -54,14 +55,14 @@ def generated() -> dict[str, str]:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file if it changed, so that Sphinx builds only what did."""
+    """Write a file only if its content changes, so that Sphinx builds only changed pages."""
     if not path.exists() or path.read_bytes() != content:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 
 def stage() -> None:
-    """Put the sources together; files that are no longer wanted are removed."""
+    """Collect the sources; remove files that are no longer needed."""
     wanted = {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in SOURCES.rglob("*") if path.is_file()}
     wanted |= {name: text.encode() for name, text in generated().items()}
     for name in wanted:
@@ -75,14 +76,14 @@ def stage() -> None:
 
 
 def as_span(tag: re.Match[str]) -> str:
-    """A tag of a list as one of a span."""
+    """Return a list tag as a span tag."""
     return "</span>" if tag[1] else f'<span class="sig-{tag[2]}">'
 
 
 def finish(site: Path, live: bool) -> None:
-    """Mend what the theme writes: a script in every page, which strict policies forbid; headings without a level; lists
-    of nothing but definitions in signatures; two regions of one name; headers of columns
-    without a word. Long names in headings may break at their dots."""
+    """Repair the theme's HTML: inline scripts, which strict policies forbid, headings without a level, lists that contain
+    only definitions in signatures, two regions with one name, and column headers without text. Allow long names in
+    headings to break at their dots."""
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         up = "../" * len(page.relative_to(site).parents[:-1])
@@ -98,7 +99,7 @@ def finish(site: Path, live: bool) -> None:
 
 
 def add_python(site: Path) -> None:
-    """Put Python, NumPy and graphattend beside the pages, as `npx graphattend vendor` does."""
+    """Copy Python, NumPy and graphattend beside the pages, as `npx graphattend vendor` does."""
     import build_js
     import pyodide_dist
 
@@ -109,7 +110,7 @@ def add_python(site: Path) -> None:
 
 
 def build(site: Path = SITE, *, live: bool = False) -> Path:
-    """The site's first page. Warnings are errors. One process builds at a time."""
+    """Build the site and return its first page. Warnings are errors. One process builds at a time."""
     with downloads.only_one(ROOT / ".cache" / "docs.lock"):
         stage()
         trees = ROOT / "build" / "doctrees"

@@ -16,7 +16,7 @@ STAMP = JS / "dist" / ".graphattend-stamp"
 
 
 def fingerprint() -> str:
-    """Hash of what the package is built from."""
+    """Return the hash of the package's sources."""
     digest = hashlib.sha256((build_wheel.fingerprint() + build_js_kernels.fingerprint()).encode())
     names = ["package-lock.json", "package.json", "build.mjs", "sbom.mjs"]
     for path in [*(JS / name for name in names), *sorted((JS / "src").rglob("*.ts"))]:
@@ -25,7 +25,7 @@ def fingerprint() -> str:
 
 
 def build() -> None:
-    """Build, if anything changed; one process at a time."""
+    """Build the package if its sources changed; one process at a time."""
     with downloads.only_one(ROOT / ".cache" / "js.lock"):
         wanted = fingerprint()
         if STAMP.exists() and STAMP.read_text() == wanted:

@@ -1,9 +1,9 @@
 """Compile the kernels for JavaScript: freestanding WebAssembly without Python, into build/js-kernels.
 
-The sources are the kernels of the Python library, for float32, and the two files of js/kernels that call them. The
-kernels are declared in kernels.def and js/kernels/steps.def; js/src/kernels/entries.gen.ts repeats those called in
-TypeScript (``--check`` checks that it is current). Building again without a change does nothing; the same sources give
-the same bytes.
+The sources are the float32 kernels of the Python library and the two files of js/kernels that call them. The kernels
+are declared in kernels.def and js/kernels/steps.def; js/src/kernels/entries.gen.ts contains the declarations of the
+kernels that TypeScript calls (``--check`` checks that it is current). Nothing is built if the sources are unchanged;
+equal sources give equal bytes.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ STAMP = OUTPUT / "stamp"
 DECLARATIONS = (KERNELS / "kernels.def", HERE / "steps.def")
 #: Functions of host.c.
 HOST = (*("arguments", "array_axes", "array_bytes", "begin", "describe", "kind_of", "most_axes", "numbers", "problem"),)
-#: 2 GiB, so that no difference of addresses overflows; the stack lies below the data and cannot run into it.
+#: 2 GiB, so that no difference of addresses overflows. The stack lies below the data and cannot overwrite it.
 LINK = ("--no-entry", "--gc-sections", "--strip-all", "--stack-first", "--max-memory=2147483648", "--fatal-warnings")
 HEADER = """// Written by tools/build_js_kernels.py from kernels.def and js/kernels/steps.def; do not edit.
 
@@ -35,7 +35,7 @@ export const ENTRIES = {
 
 
 def python_build() -> ModuleType:
-    """The build of Python's modules: flags and instruction sets are the same."""
+    """Return the module that builds Python's kernels; flags and instruction sets are the same."""
     path = KERNELS / "build.py"
     spec = importlib.util.spec_from_file_location("graphattend_kernels_build", path)
     assert spec is not None
@@ -47,7 +47,7 @@ def python_build() -> ModuleType:
 
 
 def entries() -> dict[str, list[str]]:
-    """Every declared kernel and its operands."""
+    """Return every declared kernel with its operands."""
     found: dict[str, list[str]] = {}
     for path in DECLARATIONS:
         text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
@@ -59,26 +59,26 @@ def entries() -> dict[str, list[str]]:
 
 
 def called() -> list[str]:
-    """The kernels that TypeScript calls: no others go into the module."""
+    """Return the kernels that TypeScript calls; the module contains only these."""
     code = "".join(path.read_text() for path in sorted(ENTRIES.parent.glob("*.ts")))
     return [name for name in entries() if re.search(rf'\b(call|must)\(\s*"{name}"', code)]
 
 
 def declaration() -> str:
-    """The declarations of the kernels that TypeScript calls, for its types."""
+    """Return the declarations of the kernels that TypeScript calls, for its types."""
     used = called()
     lines = [f"  {name}: {json.dumps(operands)},\n" for name, operands in entries().items() if name in used]
     return HEADER + "".join(lines) + "} as const;\n"
 
 
 def sources() -> list[Path]:
-    """The C sources of the modules."""
+    """Return the C sources of the modules."""
     once = [f for f in sorted(KERNELS.glob("*.c")) if not f.name.startswith("ufunc_")]
     return [*once, *sorted((KERNELS / "host").glob("*.c")), *sorted(HERE.glob("*.c"))]
 
 
 def fingerprint() -> str:
-    """Hash of all that the modules depend on."""
+    """Return the hash of all files that the modules depend on."""
     headers = sorted([*KERNELS.rglob("*.h"), *HERE.glob("*.h"), *DECLARATIONS])
     digest = hashlib.sha256()
     digest.update(" ".join(called()).encode())

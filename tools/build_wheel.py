@@ -1,7 +1,6 @@
 """Build wheels into `dist/`, unless their sources are unchanged, and print one path per line.
 
-Without an argument it is the universal wheel, the one that Pyodide loads; `all` adds one for every platform that has
-native kernels.
+The default is the universal wheel, which Pyodide loads; `all` adds a wheel for every platform that has native kernels.
 """
 
 import hashlib
@@ -21,7 +20,7 @@ KERNELS = ROOT / "src" / "graphattend" / "simd" / "kernels" / "build.py"
 
 
 def kernel_builder() -> ModuleType:
-    """The module that compiles the kernels, which is no part of the package."""
+    """Return the module that compiles the kernels; it is not part of the package."""
     spec = importlib.util.spec_from_file_location("graphattend_kernels_build", KERNELS)
     assert spec is not None
     assert spec.loader is not None
@@ -38,13 +37,13 @@ def build_native_kernels() -> list[Path]:
 
 
 def sources() -> list[Path]:
-    """Every file the wheel is made from, in a fixed order."""
+    """Return all source files of the wheel in a fixed order."""
     found = [ROOT / name for name in METADATA if (ROOT / name).exists()]
     return found + sorted(path for path in (ROOT / "src").rglob("*") if path.is_file() and path.suffix not in BUILT)
 
 
 def fingerprint() -> str:
-    """Hash of the names and contents of the sources."""
+    """Return the hash of the names and contents of the sources."""
     digest = hashlib.sha256()
     for path in sources():
         content = path.read_bytes()
@@ -56,8 +55,8 @@ def fingerprint() -> str:
 def build(what: str = "universal") -> Path:
     """Build a wheel, "universal" or for a platform, unless its sources are unchanged, and return its path.
 
-    The build runs in the development environment (which pins what `[build-system] requires` asks for), so it needs
-    no network; `python -m build` stops with a clear message when a requirement is missing there.
+    The build runs in the development environment, which pins the requirements of `[build-system]`, so it needs no
+    network. `python -m build` stops with a clear message if a requirement is missing.
     """
     stamp, wanted = OUTPUT / f".wheel-stamp-{what}", fingerprint()
     known, _, last = stamp.read_text().partition(" ") if stamp.exists() else ("", "", "")
@@ -72,14 +71,14 @@ def build(what: str = "universal") -> Path:
             sys.exit(f"{result.stdout}{result.stderr}\nBuilding the wheel failed.")
         (built,) = Path(temporary).glob("*.whl")
         wheel = built.replace(OUTPUT / built.name)
-    if last and last != wheel.name:  # other wheels in the folder are not from here
+    if last and last != wheel.name:  # other wheels in the folder are kept
         (OUTPUT / last).unlink(missing_ok=True)
     stamp.write_text(f"{wanted} {wheel.name}")
     return wheel
 
 
 def main(what: str = "universal") -> None:
-    """Build the wheels asked for and print where they are."""
+    """Build the requested wheels and print their paths."""
     if what == "kernels":
         build_native_kernels()
         return

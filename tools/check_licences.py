@@ -1,8 +1,8 @@
 """Check the licence of every dependency, and that every pin has a hash.
 
-Python packages: those installed in the development environment; what the library itself requires, extras included, gets
-no exception. npm packages: those of every lock file. The licences allowed, and the exceptions with their reasons, are in
-licences.toml.
+Python packages are those installed in the development environment; requirements of the library itself, including
+extras, get no exception. npm packages are those of every lock file. The allowed licences, and the exceptions with
+their reasons, are in licences.toml.
 """
 
 import fnmatch
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 RULES = Path(__file__).with_name("licences.toml")
 
-#: What metadata call a licence, and SPDX's name for it.
+#: SPDX names of licences by their name in metadata.
 SPELLINGS = {
     "Apache 2.0": "Apache-2.0",
     "Apache License 2.0": "Apache-2.0",
@@ -35,7 +35,7 @@ SPELLINGS = {
 
 
 class Package(NamedTuple):
-    """A dependency, and its licence as it states it."""
+    """A dependency, and the licence in its metadata."""
 
     name: str
     licence: str
@@ -43,28 +43,28 @@ class Package(NamedTuple):
 
 
 def normal(name: str) -> str:
-    """PyPI's spelling of a name."""
+    """Return the normalised name of a package, as PyPI spells it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def stated(metadata: Any) -> str:
-    """The licence in a Python package's metadata, as an SPDX expression; empty if there is none."""
+    """Return the licence in a Python package's metadata as an SPDX expression, or an empty string."""
     if expression := metadata.get("License-Expression"):
         return str(expression)
     kinds = [c.rpartition(" :: ")[2] for c in metadata.get_all("Classifier") or [] if c.startswith("License ::")]
-    # Some write the whole text there, whose first line is the name, or is not.
+    # Some packages have the whole text there; its first line may be the name.
     names = [k for k in kinds if k != "OSI Approved"] or (metadata.get("License") or "").strip().splitlines()[:1]
     return " OR ".join(SPELLINGS.get(name, name) for name in names)
 
 
 def installed() -> list[Package]:
-    """The Python packages of the development environment."""
+    """Return the Python packages of the development environment."""
     found = {normal(d.metadata["Name"]): stated(d.metadata) for d in importlib.metadata.distributions()}
     return [Package(name, licence, "Python") for name, licence in sorted(found.items()) if name != "graphattend"]
 
 
 def locked() -> Iterator[tuple[Package, dict[str, Any]]]:
-    """The npm packages of every lock file, with their entries."""
+    """Yield the npm packages of every lock file, with their entries."""
     for lock in sorted(ROOT.rglob("package-lock.json")):
         if "node_modules" in lock.parts or ".cache" in lock.parts:
             continue
@@ -76,17 +76,17 @@ def locked() -> Iterator[tuple[Package, dict[str, Any]]]:
 
 
 def required() -> set[str]:
-    """The packages that the library requires, extras included."""
+    """Return the names of the packages that the library requires, including extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
     return {normal(re.match(r"[\w.-]+", line)[0]) for line in lines} - {"graphattend"}  # type: ignore[index]
 
 
 def satisfied(expression: str, allowed: set[str]) -> bool:
-    """Whether an SPDX expression can be met with these licences."""
+    """Return whether the allowed licences satisfy an SPDX expression."""
     choices = re.split(r"\s+OR\s+", expression.strip())
     if "(" in expression:
-        # The one nesting that occurs: a choice inside a conjunction, or around it.
+        # Only one level of nesting occurs: a choice inside a conjunction, or around it.
         inner = re.search(r"\(([^()]*)\)", expression)
         if inner is None:
             return False
@@ -96,7 +96,7 @@ def satisfied(expression: str, allowed: set[str]) -> bool:
 
 
 def faults(packages: list[Package], rules: dict[str, Any], strict: set[str]) -> list[str]:
-    """What of the packages is not allowed."""
+    """Return a description of each package whose licence is not allowed."""
     problems, used = [], set()
     for package in packages:
         licence = rules["known"].get(package.name) or SPELLINGS.get(package.licence, package.licence)
@@ -117,14 +117,14 @@ def faults(packages: list[Package], rules: dict[str, Any], strict: set[str]) -> 
 
 
 def unpinned() -> list[str]:
-    """Dependencies without a hash."""
+    """Return the dependencies without a hash."""
     return [
         f"{package.name} ({package.where}): no integrity" for package, entry in locked() if "integrity" not in entry
     ]
 
 
 def main() -> None:
-    """Print what is wrong, or how many were checked."""
+    """Print the faults, or the number of checked packages."""
     rules = tomllib.loads(RULES.read_text(encoding="utf-8"))
     packages = [*installed(), *(package for package, _ in locked())]
     if problems := sorted({*faults(packages, rules, required()), *unpinned()}):

@@ -1,4 +1,4 @@
-"""Check the links of the documentation that stay inside it: files and anchors, in the built site and in the repository's pages.
+"""Check the internal links of the documentation, files and anchors, in the built site and in the repository's pages.
 
     python tools/check_links.py               # after tools/build_docs.py
     python tools/check_links.py --external    # list the addresses elsewhere, with the first page that has each
@@ -20,7 +20,7 @@ SITE = ROOT / "build" / "site"
 
 
 class Page(NamedTuple):
-    """A page, what it links to, and the anchors in it."""
+    """A page with its links and anchors."""
 
     path: Path
     links: list[str]
@@ -36,7 +36,7 @@ class Reader(HTMLParser):
         self.anchors: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element's address and name."""
+        """Record an element's address and name."""
         found = dict(attrs)
         self.anchors |= {value for name in ("id", "name") if (value := found.get(name))}
         if not (tag == "link" and found.get("rel") == "canonical"):
@@ -44,20 +44,20 @@ class Reader(HTMLParser):
 
 
 def html_page(path: Path) -> Page:
-    """A page of the site."""
+    """Read a page of the site."""
     reader = Reader()
     reader.feed(path.read_text(encoding="utf-8"))
     return Page(path, reader.links, reader.anchors)
 
 
 def slug(heading: str) -> str:
-    """The anchor that GitHub gives to a heading."""
+    """Return the anchor that GitHub gives to a heading."""
     plain = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", heading).strip().lower()
     return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
 
 
 def markdown_page(path: Path) -> Page:
-    """A page in Markdown, as GitHub shows it; code is left out."""
+    """Read a Markdown page as GitHub shows it, without code."""
     text = re.sub(r"^(`{3,}).*?^\1", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     anchors = {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
     prose = re.sub(r"`[^`\n]*`", "", text)
@@ -66,24 +66,24 @@ def markdown_page(path: Path) -> Page:
 
 
 def repository_pages(root: Path = ROOT) -> list[Page]:
-    """The pages in Markdown that are read where they lie; those of docs/ are read as the site."""
+    """Read the repository's Markdown pages, except those of docs/, which are pages of the site."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
     names = subprocess.run(listed, cwd=root, capture_output=True, text=True, check=True).stdout.split()
     return [markdown_page(root / name) for name in names if not name.startswith("docs/") and (root / name).exists()]
 
 
 def site_pages(site: Path = SITE) -> list[Page]:
-    """The pages of the built site."""
+    """Read the pages of the built site."""
     return [html_page(path) for path in sorted(site.rglob("*.html")) if "pyodide" not in path.parts]
 
 
 def outside(link: str) -> bool:
-    """Whether a link leaves the documentation."""
+    """Return whether a link leads out of the documentation."""
     return bool(urlsplit(link).scheme or link.startswith("//"))
 
 
 def broken(pages: list[Page]) -> Iterator[str]:
-    """Links to files or anchors that are not there."""
+    """Yield the links to missing files or anchors."""
     known = {page.path.resolve(): page for page in pages}
     for page in pages:
         for link in page.links:

@@ -1,7 +1,7 @@
-"""Check docs/move.md against the packages themselves: every row's call and ours on the same numbers.
+"""Check docs/move.md against the other packages: compare the result of each row's call with graphattend's.
 
-    python tools/check_moves.py                # those packages that this Python has
-    python tools/check_moves.py --environment  # all: in a new environment with the versions that the page names
+    python tools/check_moves.py                # the packages that this Python has
+    python tools/check_moves.py --environment  # all packages, in a new environment with the versions on the page
 
 The rows are the functions of tools/moves/; tests/tools/test_moves.py compares them with the page.
 """
@@ -21,29 +21,29 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "move.md"
 MODULES = ["torch", "torch_geometric", "geoopt"]
-#: Both compute in float64. PyTorch's flex_attention and its triplet loss hold parts in float32 or add 1e-6.
+#: Both compute in float64, but PyTorch's flex_attention and triplet loss compute parts in float32 or add 1e-6.
 TOLERANCE = 2e-8
 
 
 def section(title: str) -> str:
-    """A section of the page."""
+    """Return a section of the page."""
     found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return found[1] if found else ""
 
 
 def versions(title: str) -> dict[str, str]:
-    """The versions that a section says it was checked with, by distribution."""
+    """Return the versions named in a section, by distribution."""
     return dict(re.findall(r"`([\w@/.-]+) (\d[\w.]*)`", section(title)))
 
 
 def cells(title: str) -> list[str]:
-    """The first cells of the rows of a section."""
+    """Return the first cells of the rows of a section."""
     rows = [line for line in section(title).splitlines() if line.startswith("|")]
     return [re.split(r"(?<!\\)\|", line)[1].strip() for line in rows[2:]]
 
 
 def difference(ours: object, theirs: object) -> float:
-    """The largest difference, relative to the numbers where they are large."""
+    """Return the largest difference, relative to numbers that are large."""
     a, b = (np.asarray(x.detach().numpy() if hasattr(x, "detach") else x, float) for x in (ours, theirs))
     if a.shape != b.shape:
         raise ValueError(f"shapes {a.shape} and {b.shape}")
@@ -51,7 +51,7 @@ def difference(ours: object, theirs: object) -> float:
 
 
 def check(module: ModuleType) -> list[str]:
-    """Run the rows of a module; returns what does not agree."""
+    """Run the rows of a module and return those that differ."""
     problems = []
     found = importlib.metadata.version(module.DISTRIBUTION)
     if (named := versions(module.TITLE).get(module.DISTRIBUTION)) != found.partition("+")[0]:
@@ -66,7 +66,7 @@ def check(module: ModuleType) -> list[str]:
 
 
 def in_environment() -> int:
-    """Run this again where everything is installed."""
+    """Run this program in an environment with all packages."""
     wanted = {
         name: version
         for title in ("PyTorch", "PyTorch Geometric", "geoopt")

@@ -21,7 +21,7 @@ FLAGS = browsers.OPTIONS["chromium"]["args"]
 
 
 def installed() -> str | None:
-    """Path of a browser already on this machine."""
+    """Return the path of a browser on this machine, or None."""
     return browsers.on_machine(*PROGRAMS) or browsers.playwrights_own("chromium")
 
 
@@ -43,7 +43,7 @@ def install() -> str | None:
 
 
 def find() -> str:
-    """Path of a Chromium, installing one when the machine has none."""
+    """Return the path of a Chromium; install one if the machine has none."""
     return browsers.find("chromium", installed, install)
 
 

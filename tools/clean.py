@@ -1,6 +1,6 @@
 """Remove the files that the tools made (`make clean`). Other files are kept and listed.
 
-Standard library only: it removes the development environment, too.
+It uses only the standard library, because it removes the development environment, too.
 """
 
 import shutil
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Folders that are known as ours by a file in them.
+#: Folders that a file in them identifies as ours.
 STAMPED = {
     ".venv": "graphattend-stamp",
     "js/node_modules": ".graphattend-stamp",
@@ -16,7 +16,7 @@ STAMPED = {
     "js/dist": "graphattend.whl",
     "web/dist": "graphattend.whl",
 }
-#: Names of files that tools write; tools' own caches mark themselves by CACHEDIR.TAG or their name.
+#: Names of files that the tools write. Caches are identified by CACHEDIR.TAG or their name.
 WRITTEN = [
     ".cache/kernels",
     "build/js-kernels",
@@ -39,7 +39,7 @@ WRITTEN = [
 
 
 def remove(path: Path) -> None:
-    """A file or a folder; a link, not what it points to."""
+    """Remove a file, a folder, or a link without its target."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -1,6 +1,6 @@
-"""Lines of Python code per part of the library, and `Any` among annotated parameters: `python tools/count_code.py`.
+"""Count lines of Python code and parameters annotated with `Any` in each part of the library.
 
-A line counts if it holds code: docstrings, comments and blank lines do not.
+Docstrings, comments and blank lines are not counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, to
 
 
 def code_lines(source: str) -> int:
-    """Lines that hold code."""
+    """Return the number of lines with code."""
     lines = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE:
@@ -29,7 +29,7 @@ def code_lines(source: str) -> int:
 
 
 def parameters(source: str) -> Iterator[tuple[str, bool]]:
-    """Annotated parameters of all functions: ``function.parameter``, and whether the annotation is `Any` alone."""
+    """Yield the annotated parameters of all functions: ``function.parameter``, and whether the annotation is `Any`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             a = node.args

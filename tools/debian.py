@@ -1,7 +1,7 @@
-"""Debian's packages in a private folder: fetched by apt, compared with a lock file's hashes and unpacked, not installed.
+"""Fetch Debian packages by apt, compare them with the hashes of a lock file, and unpack them into a private folder.
 
-apt runs with a configuration of its own, which knows no installed package, so that an ordinary user can do this, and the
-machine stays as it is. Standard library only.
+apt runs with its own configuration, without any installed packages. It needs no root rights and does not change the
+machine. Standard library only.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 class DebianError(Exception):
-    """What is missing, or what apt said."""
+    """A program or package is missing, or apt failed."""
 
 
 def mirror() -> str:
-    """The Debian mirror that this machine's apt uses."""
+    """Return the Debian mirror that this machine's apt uses."""
     files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
     text = "\n".join(path.read_text("utf-8") for path in files if path.is_file())
     found = re.search(r"^(?:URIs:|deb(?:\s+\[[^\]]*\])?)\s+(\S+/debian)/?(?:\s|$)", text, re.MULTILINE)
@@ -32,7 +32,7 @@ def mirror() -> str:
 
 
 class Apt:
-    """apt-get with its state below `home`, for the given suites; "X-security" lies beside the mirror's main archive."""
+    """apt-get with its state below `home`, for the given suites; "X-security" is beside the mirror's main archive."""
 
     def __init__(self, home: Path, *suites: str) -> None:
         self.home = home
@@ -53,7 +53,7 @@ class Apt:
             "APT::Install-Recommends": "false",
             "Acquire::Languages": "none",
             "APT::Sandbox::User": "root",
-            "Acquire::Check-Valid-Until": "false",  # a mirror may lag behind; the lock's hashes decide
+            "Acquire::Check-Valid-Until": "false",  # a mirror may lag behind; the hashes of the lock file decide
         }
         text = [f'{name} "{value}";' for name, value in settings.items()]
         (home / "apt.conf").write_text("\n".join([*text, 'APT::Architectures {"amd64";};', ""]))
@@ -71,39 +71,39 @@ class Apt:
             raise DebianError(f"apt-get {arguments[0]}: {done.stderr.strip()[-500:]}")
 
     def hashes(self) -> dict[str, str]:
-        """The hashes of the downloaded packages by file name."""
+        """Return the hashes of the downloaded packages by file name."""
         return hashes(self.archives)
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """The hashes of the packages in a folder by file name."""
+    """Return the hashes of the packages in a folder by file name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.deb"))}
 
 
 def read_lock(lock: Path) -> dict[str, str]:
-    """Hashes by file name, from lines as sha256sum writes them."""
+    """Read hashes by file name from lines in the format of sha256sum."""
     return dict(reversed(line.split()) for line in lock.read_text().splitlines())
 
 
 def write_lock(lock: Path, found: dict[str, str]) -> None:
-    """Write what `read_lock` reads."""
+    """Write a lock file."""
     lock.write_text("".join(f"{digest}  {name}\n" for name, digest in found.items()))
 
 
 def exact(names: Iterable[str]) -> list[str]:
-    """What to ask apt for: "name=version" of each file name."""
+    """Return apt's "name=version" for each file name."""
     return ["{}={}".format(*name.replace("%3a", ":").split("_")[:2]) for name in names]
 
 
 def compare(found: dict[str, str], pinned: dict[str, str], lock: Path) -> None:
-    """Refuse packages that are not those of the lock file."""
+    """Raise unless the packages are those of the lock file."""
     wrong = {name for name, digest in found.items() if pinned.get(name) != digest} | (pinned.keys() - found.keys())
     if wrong:
         raise DebianError(f"not the packages of {lock.name}: {', '.join(sorted(wrong)[:5])}")
 
 
 def unpack(archives: Path, root: Path) -> None:
-    """Lay all packages of a folder over one another, in a folder made anew."""
+    """Unpack all packages of a folder into a new folder."""
     shutil.rmtree(root, ignore_errors=True)
     for name in ("bin", "sbin", "lib", "lib64"):
         (root / "usr" / name).mkdir(parents=True)

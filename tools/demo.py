@@ -1,4 +1,4 @@
-"""Write the demo as a folder that any static host serves: the page, Python beside it, and a service worker for later visits."""
+"""Write the demo as a folder for any static host: the page, Python, and a service worker for later visits."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ def write(folder: Path = OUT) -> Path:
         shutil.rmtree(folder)
     shutil.copytree(page, folder)
     index = folder / "index.html"
-    # Only here: while one works on the page, nothing old may come from a cache.
+    # The page under development has no service worker, which would serve old files.
     index.write_text(index.read_text(encoding="utf-8").replace("<html ", "<html data-offline ", 1), encoding="utf-8")
     command = ["node", "js/dist/cli.js", "vendor", str(folder / "pyodide"), "--from", str(distribution)]
     if subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=os.environ).returncode:

@@ -1,4 +1,4 @@
-"""Write the demo's gallery: graphs with latent vectors, positions and the attention weights computed by Python."""
+"""Write the demo's gallery: graphs with latent vectors, positions and attention weights computed by Python."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from graphattend.graph.properties import count_edges
 
 OUT = Path(__file__).resolve().parent.parent / "build" / "gallery"
 
-#: Parent of every kind of animal, as zoologists and dictionaries have it.
+#: Parent of every kind of animal, by zoology and dictionaries.
 ANIMALS = {
     "mammal": "carnivore rodent primate ungulate whale bat rabbit marsupial",
     "carnivore": "dog-like cat-like bear seal weasel-like",
@@ -38,7 +38,7 @@ ANIMALS = {
     "rabbit": "hare cottontail",
     "marsupial": "kangaroo koala wombat",
 }
-#: Mechanisms whose weights larger graphs bring along; Python finds the others in the page.
+#: Mechanisms whose weights are included with larger graphs; the page computes the others with Python.
 FEW = ["scaled_dot_product", "hyperbolic", "multi_head", "edge_featured"]
 
 
@@ -149,13 +149,13 @@ def hnsw() -> Entry:
 
 
 def shortened(x: Any, digits: int = 8) -> list[Any]:
-    """Arrays as lists, rounded to a number of digits."""
+    """Return an array as lists, rounded to a number of digits."""
     flat = np.asarray(x, np.float64)
     return [float(f"{v:.{digits}g}") for v in flat.ravel()]
 
 
 def parameters(dim: int) -> dict[str, Any]:
-    """Initial parameters of the mechanisms with projections."""
+    """Return initial parameters of the mechanisms with projections."""
     found = {key: ga.create(key, dim=dim, seed=0).parameters() for key in ("multi_head", "edge_featured")}
     return {
         key: {name: {"shape": list(a.shape), "data": shortened(a, 10)} for name, a in p.items()}
@@ -164,7 +164,7 @@ def parameters(dim: int) -> dict[str, Any]:
 
 
 def content(entry: Entry, keys: list[str] | None) -> dict[str, Any]:
-    """The page's data of a graph, as JSON."""
+    """Return the page's data of a graph as JSON types."""
     x = latents(entry.graph, entry.embeddings, 16)
     found = analyze(entry.graph, x, keys)
     graph = found.graph
@@ -194,7 +194,7 @@ def content(entry: Entry, keys: list[str] | None) -> dict[str, Any]:
 
 
 def export() -> Path:
-    """Write the files; their folder."""
+    """Write the files and return their folder."""
     OUT.mkdir(parents=True, exist_ok=True)
     for entry in (les_miserables(), karate(), animals(), digits(), hnsw()):
         keys = None if entry.graph.num_edges <= 600 else FEW

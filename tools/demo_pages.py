@@ -1,4 +1,4 @@
-"""Helpers of the demo's tests: pages that record errors, waiting, and the results of native Python."""
+"""Helpers for the demo's tests: pages that record errors, waiting, and the results of native Python."""
 
 import atexit
 import base64
@@ -28,14 +28,14 @@ Weights = dict[tuple[str, str], float]
 
 @functools.cache
 def downloads() -> Path:
-    """Where Firefox saves files until the tests end."""
+    """Return the folder in which Firefox saves files until the tests end."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def launch(playwright: Playwright) -> Browser:
-    """A Chromium, or a Firefox if GRAPHATTEND_BROWSER says so."""
+    """Launch Chromium, or Firefox if GRAPHATTEND_BROWSER names it."""
     if os.environ.get("GRAPHATTEND_BROWSER") == "firefox":
         options = browsers.OPTIONS["firefox"]
         return playwright.firefox.launch(
@@ -48,7 +48,7 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def opened(browser: Browser, address: str, complaints: list[str], **options: Any) -> Page:
-    """A page that records errors; service workers are blocked unless requested."""
+    """Open a page that records errors; service workers are blocked by default."""
     page = browser.new_page(**{"service_workers": "block", **options})
     page.set_default_timeout(60_000)
     page.on(
@@ -80,7 +80,7 @@ def after(page: Page, action: Callable[[], Any]) -> None:
 
 
 def typed(field: Locator, text: str) -> None:
-    """Type into a field in place of what is there, then Enter, as a person does."""
+    """Replace the text of a field by typing, then press Enter."""
     field.click()
     field.press("ControlOrMeta+a")
     field.press_sequentially(text)
@@ -93,12 +93,12 @@ def go(page: Page, address: str) -> None:
 
 
 def saved(page: Page, action: Callable[[], Any]) -> bytes:
-    """The file that the page saves upon an action."""
+    """Perform an action and return the file that the page saves."""
     if page.context.browser.browser_type.name == "chromium":
         with page.expect_download() as download:
             action()
         return Path(download.value.path()).read_bytes()
-    # Over WebDriver BiDi, Playwright does not hear of downloads: the file appears in the folder when it is complete.
+    # Over WebDriver BiDi, Playwright gets no download events. The file appears in the folder when it is complete.
     folder = downloads()
     known = set(folder.iterdir())
     action()
@@ -111,18 +111,18 @@ def saved(page: Page, action: Callable[[], Any]) -> bytes:
 
 
 def copied_link(page: Page) -> str:
-    """The state of the page, as its link holds it."""
+    """Return the state of the page from its link."""
     page.get_by_role("button", name="Copy link").click()
     return page.locator("#code").input_value().partition("#")[2]
 
 
 def drawn(page: Page) -> Weights:
-    """Weights in the picture, by names of node and neighbour."""
+    """Return the weights in the picture, by names of node and neighbour."""
     return {(source, target): weight for source, target, weight in page.evaluate(DRAWN)}
 
 
 def native(content: str, key: str, suffix: str = ".json", **options: Any) -> Weights:
-    """The same weights computed by native Python."""
+    """Compute the same weights by native Python."""
     found = analyze_file(content, suffix=suffix, keys=[key], options=options)["analysis"]
     names, indptr, indices = found["nodes"], found["indptr"], found["indices"]
     weights = found["results"][0]["weights"]
@@ -135,7 +135,7 @@ def native(content: str, key: str, suffix: str = ".json", **options: Any) -> Wei
 
 
 def same(found: Weights, wanted: Weights, tolerance: float = 2e-6) -> None:
-    """Equal to single precision."""
+    """Assert that weights are equal to single precision."""
     assert found.keys() == wanted.keys()
     largest = max(wanted.values())
     for edge, weight in wanted.items():
@@ -143,25 +143,25 @@ def same(found: Weights, wanted: Weights, tolerance: float = 2e-6) -> None:
 
 
 def code_size(folder: Path) -> int:
-    """Bytes of the page's code, gzipped, without Python."""
+    """Return the gzipped size of the page's code in bytes, without Python."""
     scripts = [path for path in folder.glob("*") if path.suffix in {".js", ".css", ".html"}]
     return sum(len(gzip.compress(path.read_bytes())) for path in scripts)
 
 
 def packed(value: object) -> str:
-    """A value as the address holds it: JSON, deflated, in letters of an address."""
+    """Encode a value as in the page's address: deflated JSON in URL characters."""
     deflate = zlib.compressobj(wbits=-15)
     data = deflate.compress(json.dumps(value).encode()) + deflate.flush()
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def gallery(name: str) -> dict[str, Any]:
-    """The page's data of a graph."""
+    """Return the page's data of a graph."""
     return json.loads((demo_data.OUT / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def as_links(name: str) -> dict[str, Any]:
-    """A graph of the gallery as node-link data."""
+    """Return a graph of the gallery as node-link data."""
     data = gallery(name)
     links = [
         {"source": data["nodes"][j], "target": data["nodes"][i], "weight": data["edgeWeights"][e]}

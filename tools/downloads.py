@@ -19,18 +19,18 @@ NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, OSError)
 
 
 class DownloadError(Exception):
-    """A file could not be fetched, or is not the file that was asked for."""
+    """A file could not be fetched, or is not the expected file."""
 
 
 class RangesUnsupportedError(DownloadError):
-    """The server sends whole files only."""
+    """The server sends only whole files."""
 
 
 class Progress:
-    """Bytes and percent: one changing line on a terminal, a few separate lines anywhere else."""
+    """Shows bytes and percent: one changing line on a terminal, a few separate lines elsewhere."""
 
     def __init__(self, label: str, total: int | None) -> None:
-        """Start reporting on `label`, of `total` bytes where known."""
+        """Start reporting on `label`, of `total` bytes (None: unknown)."""
         self.label, self.total, self.reported = label, total, -1
         self.terminal = sys.stderr.isatty()
 
@@ -53,7 +53,7 @@ class Progress:
 
 
 def sha256(path: Path) -> str:
-    """Hash of a file's content."""
+    """Return the hash of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -73,13 +73,13 @@ def publish(part: Path, destination: Path, expected: str) -> Path:
 def open_range(url: str, first: int, last: int | None, timeout: float) -> http.client.HTTPResponse:
     """Open bytes first..last (both included; None: to the end) of a URL."""
     header = f"bytes={first}-{'' if last is None else last}"
-    # Compressed transfer would make the offsets meaningless.
+    # With a compressed transfer the offsets would be wrong.
     request = urllib.request.Request(url, headers={"Range": header, "Accept-Encoding": "identity"})
     return urllib.request.urlopen(request, timeout=timeout)
 
 
 def fetch(url: str, part: Path, label: str, first: int = 0, size: int | None = None, timeout: float = 60) -> None:
-    """Append what is missing of `size` bytes from `first` on (None: the whole file) to `part`, trying a few times."""
+    """Append the missing part of `size` bytes from `first` on (None: the whole file) to `part`, with a few retries."""
     for attempt in range(ATTEMPTS):
         before = part.stat().st_size if part.exists() else 0
         try:
@@ -115,10 +115,10 @@ def _fetch_once(url: str, part: Path, label: str, first: int, size: int | None, 
 
 
 class RemoteFile(io.RawIOBase):
-    """A file on a server, read by ranges, so that `zipfile` can look into a wheel without fetching it."""
+    """A file on a server, read by ranges, so that `zipfile` can read members of a wheel without fetching it."""
 
     def __init__(self, url: str, timeout: float = 60) -> None:
-        """Ask the server for the size."""
+        """Get the size from the server."""
         self.url, self.timeout, self.position = url, timeout, 0
         with open_range(url, 0, 0, timeout) as response:
             content_range = response.headers.get("Content-Range", "")
@@ -135,7 +135,7 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Offset of the next read."""
+        """Return the offset of the next read."""
         return self.position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -144,7 +144,7 @@ class RemoteFile(io.RawIOBase):
         return self.position
 
     def readinto(self, buffer: memoryview) -> int:
-        """Read the next bytes, one request."""
+        """Read the next bytes by one request."""
         last = min(self.size, self.position + len(buffer)) - 1
         if last < self.position:
             return 0
@@ -156,13 +156,13 @@ class RemoteFile(io.RawIOBase):
 
 
 def remote_zip(url: str) -> tuple[io.BufferedReader, zipfile.ZipFile]:
-    """Open a zip on a server: the file (for reading headers) and its directory."""
+    """Open a zip file on a server; return the file (for reading headers) and its directory."""
     file = io.BufferedReader(RemoteFile(url), buffer_size=1 << 18)
     return file, zipfile.ZipFile(file)
 
 
 def fetch_member(url: str, remote: tuple[io.BufferedReader, zipfile.ZipFile], member: str, part: Path) -> None:
-    """Fetch one member of a remote zip into `part`, through `part.deflated`, which a killed run leaves to the next."""
+    """Fetch one member of a remote zip to `part`, through `part.deflated`, with which an interrupted run continues."""
     file, archive = remote
     info = archive.getinfo(member)
     file.seek(info.header_offset)
@@ -177,7 +177,7 @@ def fetch_member(url: str, remote: tuple[io.BufferedReader, zipfile.ZipFile], me
 
 @contextlib.contextmanager
 def only_one(lock: Path) -> Iterator[None]:
-    """Let one process at a time work in a cache folder (where the system has file locks)."""
+    """Let one process at a time work in a cache folder, if the system has file locks."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         import fcntl

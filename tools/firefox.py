@@ -3,8 +3,8 @@
     python tools/firefox.py [--relock]
 
 Order: the FIREFOX environment variable, a browser on the machine, the packages of firefox.lock (Firefox ESR and the
-libraries that a plain machine lacks), without being root. Where the mirror has replaced a pinned version, its newest takes
-the place, as signed by Debian, and that is said; `--relock` writes the lock file anew.
+libraries that a plain machine lacks), without root rights. If the mirror has replaced a pinned version, its newest
+version, signed by Debian, is used and a message printed; `--relock` writes a new lock file.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ LOCK = Path(__file__).with_name("firefox.lock")
 PROGRAMS = ["firefox", "firefox-esr", "/Applications/Firefox.app/Contents/MacOS/firefox"]
 SUITES = ["bookworm", "bookworm-security"]
 
-#: What the machine's own programs need too: mixing these with the machine's is what would break.
+#: Libraries of the machine that must not be mixed with those of the packages.
 OF_THE_MACHINE = {"libc6", "libgcc-s1", "libstdc++6"}
-#: What is no library, and needed all the same.
+#: Packages that are needed although they are not libraries.
 FONTS = {"fontconfig-config", "fonts-dejavu-core"}
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
-#: Starts the browser with its own libraries and fonts, from wherever the folder lies.
+#: Script that starts the browser with its own libraries and fonts, from any folder.
 START = """#!/bin/sh
 root=$(dirname "$(readlink -f "$0")")/root
 export LD_LIBRARY_PATH="$root/usr/lib/x86_64-linux-gnu" FONTCONFIG_SYSROOT="$root"
@@ -63,7 +63,7 @@ def relock() -> None:
 
 
 def fill(apt: debian.Apt, root: Path) -> None:
-    """Download the pinned packages, or what has come in their place, and unpack them."""
+    """Download and unpack the pinned packages, or the versions that replace them."""
     pinned = debian.read_lock(LOCK)
     print(f"Fetching Debian's Firefox and its libraries ({len(pinned)} packages, once)", file=sys.stderr, flush=True)
     apt.get("update")
@@ -78,13 +78,13 @@ def fill(apt: debian.Apt, root: Path) -> None:
 
 
 def fetched() -> str | None:
-    """Path of Debian's Firefox in the cache, unpacked once per content of the lock file; None if it cannot be had."""
+    """Return the path of Debian's Firefox in the cache, unpacked once per lock file; None if it is not available."""
     key = hashlib.sha256(LOCK.read_bytes() + START.encode()).hexdigest()[:16]
     return browsers.from_debian(pyodide_dist.cache_folder() / "firefox" / key / "firefox", START, SUITES, fill)
 
 
 def find() -> str:
-    """Path of a Firefox, fetching one when the machine has none."""
+    """Return the path of a Firefox; fetch one if the machine has none."""
     return browsers.find("firefox", lambda: browsers.on_machine(*PROGRAMS), fetched)
 
 

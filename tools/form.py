@@ -13,14 +13,14 @@ JAVASCRIPT = ("**/*.{ts,tsx,mjs}",)
 
 
 def c_sources() -> list[str]:
-    """The C files under version control, and new ones that git does not ignore."""
+    """Return the C files under version control, and new files that git does not ignore."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.c", "*.h"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     return [name for name in names if (ROOT / name).exists()]
 
 
 def commands(check: bool) -> dict[str, list[list[str]]]:
-    """The commands that format each language, or that check its format."""
+    """Return the commands that format each language, or check its format."""
     ruff = [sys.executable, "-m", "ruff"]
     clang_format = [str(Path(sys.executable).with_name("clang-format"))]
     prettier = ["js/node_modules/.bin/prettier", "--log-level=warn"]

@@ -1,6 +1,6 @@
-"""Draw docs/architecture.svg: the library's packages in layers, and which imports which.
+"""Draw docs/architecture.svg: the library's packages in layers, and the imports between them.
 
-Run after a change of imports; ``--check`` checks that the file is current. Arrows implied by others are left out.
+Run it after a change of imports; ``--check`` checks that the file is current. Arrows implied by others are left out.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ Edge = tuple[str, str]
 
 
 def shown(module: str) -> str:
-    """The box that a module is drawn in: its package, or files that belong together."""
+    """Return the box of a module: its package, or a group of files."""
     name = member(module)
     if RANKS[name] == 1:
         return "checks"
     return next((family for family in ("_bridge", "storage") if name.startswith(family)), name)
 
 
-#: The package's `__init__` names everything and is not drawn.
+#: The package's `__init__` imports everything and is not drawn.
 BOXES = [[n for n in dict.fromkeys(map(shown, names)) if n not in ("", "__main__")] for names in LAYERS.values()]
 RANK = {name: rank for rank, row in enumerate(BOXES) for name in row}
 
 
 def edges() -> set[Edge]:
-    """(importing box, imported box)."""
+    """Return the pairs (importing box, imported box)."""
     pairs = {(shown(name), shown(i.module)) for name, tree in MODULES.items() for i in imports(name, tree)}
     drawn = {name for row in BOXES for name in row}
     return {(a, b) for a, b in pairs if a != b and {a, b} <= drawn}
 
 
 def reduced(pairs: set[Edge]) -> set[Edge]:
-    """The transitive reduction; the graph has no cycles."""
+    """Return the transitive reduction of an acyclic graph."""
     after: dict[str, set[str]] = {}
     for a, b in pairs:
         after.setdefault(a, set()).add(b)
@@ -75,9 +75,9 @@ Rows = list[list[str]]
 
 
 def layout(lines: set[Edge]) -> tuple[Rows, dict[str, float], dict[Edge, list[str]]]:
-    """Boxes and bends by row, the middle of each across the page, and each line's stations from top to bottom.
+    """Return boxes and bends by row, the horizontal centre of each, and the stations of each line from top to bottom.
 
-    A line that passes rows gets a bend in each, as in Sugiyama, Tagawa and Toda (1981).
+    A line that passes through rows gets a bend in each, as in Sugiyama, Tagawa and Toda (1981).
     """
     rows: Rows = [list(row) for row in BOXES]
     paths: dict[Edge, list[str]] = {}
@@ -98,7 +98,7 @@ def layout(lines: set[Edge]) -> tuple[Rows, dict[str, float], dict[Edge, list[st
         downward = sweep % 2 == 0
         for r in reversed(range(len(rows))) if downward else range(len(rows)):
             for name in rows[r]:
-                # At the end all neighbours pull, before only those of the row that was just placed.
+                # In the last sweeps all neighbours count, before only those of the row that was just placed.
                 near = [x[n] for n in beside[name] if sweep > 16 or (rank[n] > r) == downward]
                 if near:
                     x[name] = sum(near) / len(near)
@@ -112,7 +112,7 @@ def _breadth(name: str) -> float:
 
 
 def _space_out(row: list[str], x: dict[str, float]) -> None:
-    """Separate items that are too close, evenly to both sides, within the page."""
+    """Move items that are too close apart, evenly to both sides, within the page."""
     for _ in range(200):
         for a, b in pairwise(row):
             push = x[a] + (_breadth(a) + _breadth(b)) / 2 + APART - x[b]
@@ -129,7 +129,7 @@ def _top(rank: int) -> float:
 
 
 def _curve(points: list[tuple[float, float]]) -> str:
-    """A smooth line through points, vertical at each."""
+    """Return a smooth line through points that is vertical at each."""
     parts = [f"M{points[0][0]:.0f} {points[0][1]:.0f}"]
     for (x0, y0), (x1, y1) in pairwise(points):
         middle = (y0 + y1) / 2
@@ -138,7 +138,7 @@ def _curve(points: list[tuple[float, float]]) -> str:
 
 
 def picture() -> str:
-    """The drawing."""
+    """Return the drawing."""
     pairs = edges()
     down = {(a, b) for a, b in pairs if RANK[a] >= RANK[b]}
     level = {(a, b) for a, b in down if RANK[a] == RANK[b]}
@@ -195,7 +195,7 @@ def picture() -> str:
 
 
 def _ports(paths: dict[Edge, list[str]], x: dict[str, float]) -> dict[Edge, tuple[float, float]]:
-    """Where each line leaves its upper box and enters its lower one: side by side, in the order of their ways."""
+    """Return where each line leaves its upper and enters its lower box, side by side in the order of their bends."""
     ports: dict[Edge, list[float]] = {edge: [0.0, 0.0] for edge in paths}
     for end, towards in ((0, 1), (1, -2)):
         by_box: dict[str, list[Edge]] = {}

@@ -1,4 +1,4 @@
-"""Write the tables of docs/browser.md: how long a start takes, failures and what is said, environments and what came of them.
+"""Write the tables of docs/browser.md: times of a start, failures with their messages, environments with their results.
 
     .venv/bin/python tools/gen_browser_tables.py            # write the page
     .venv/bin/python tools/gen_browser_tables.py --check    # fail if the page is stale
@@ -20,18 +20,18 @@ ENGINES = ("Chromium", "Firefox", "Node.js")
 
 
 def table(header: list[str], rows: list[list[str]], figures: int = 0) -> str:
-    """A table in Markdown, whose last columns are figures."""
+    """Return a Markdown table whose last columns are figures."""
     rule = ["---"] * (len(header) - figures) + ["---:"] * figures
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
 
 
 def milliseconds(value: float | None) -> str:
-    """A time as a cell, thousands apart."""
+    """Format a time as a cell, with a space between thousands."""
     return "–" if value is None else f"{round(value):,}".replace(",", " ")
 
 
 def start(results: dict[str, Any]) -> str:
-    """Milliseconds to the first answer, by engine and visit; one table for the main thread and one for workers."""
+    """Tabulate milliseconds to the first answer by engine and visit, for the main thread and for workers."""
     engines = {name: results["versions"][name] for name in ENGINES if name in results["versions"]}
     titles = {"main": "The main thread", "worker": "A worker"}
     parts = []
@@ -54,7 +54,7 @@ def start(results: dict[str, Any]) -> str:
 
 
 def failures(results: dict[str, Any]) -> str:
-    """What goes wrong, what is said, and when."""
+    """Tabulate the failures, their messages and times."""
     rows = [
         [
             name,
@@ -69,7 +69,7 @@ def failures(results: dict[str, Any]) -> str:
 
 
 def environments(results: dict[str, Any]) -> str:
-    """Where the package was tried, and what came of it."""
+    """Tabulate the environments in which the package was tried, with the results."""
     rows = [[name, row["version"], row["where"], row["result"]] for name, row in results.items()]
     return table(["environment", "version", "where", "result"], rows)
 
@@ -82,7 +82,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
 
 
 def written(text: str) -> str:
-    """The page with the tables as they should be; those of which there are no results yet stay."""
+    """Return the page with current tables; tables without results stay unchanged."""
     for name, build in TABLES.items():
         begin, end = f"<!-- {name} begin -->\n", f"<!-- {name} end -->"
         before, rest = text.split(begin)

@@ -1,6 +1,6 @@
 """Write js/test/kernel-cases.json: calls and their results in Python, which the npm package's kernels must reproduce.
 
-Run after a change of a function in both packages; ``--check`` checks that the table is complete and correct.
+Run it after a change of a function in both packages; ``--check`` checks that the table is complete and correct.
 tests/test_kernel_cases.py runs the table in Python, js/test/kernels.test.mjs runs it in JavaScript.
 """
 
@@ -20,7 +20,7 @@ from graphattend import functional as F
 from graphattend.graph import NeighborGraph
 
 TARGET = Path(__file__).resolve().parent.parent / "js" / "test" / "kernel-cases.json"
-#: Largest difference, relative to the largest number of a result.
+#: Maximum difference, relative to the largest number of a result.
 TOLERANCE = 2e-6
 
 Case = dict[str, Any]
@@ -36,7 +36,7 @@ def graph_attention(
     edge_bias: Any = None,
     need_weights: bool = False,
 ) -> Any:
-    """Each row over its neighbours, in double precision."""
+    """Compute the attention of each row over its neighbours in double precision."""
     q, k, v = (np.asarray(x, np.float64) for x in (query, key, value))
     flat = q.ndim == 2
     if flat:
@@ -60,7 +60,7 @@ def graph_attention(
 
 
 def gat_layer(graph: Any, parameters: Any, *, edge_features: Any = None, variant: Any = "gat", **options: Any) -> Any:
-    """The mechanism over a graph, and the graph."""
+    """Return the GAT mechanism with these parameters, and the graph."""
     w = parameters["w" if variant == "gat" else "w_query"]
     layer = ga.EdgeFeaturedAttention(
         w.shape[-2],
@@ -75,7 +75,7 @@ def gat_layer(graph: Any, parameters: Any, *, edge_features: Any = None, variant
 
 
 def gat_attention(first: Any, *rest: Any, **options: Any) -> Any:
-    """The function, or over a graph the mechanism's `attend`."""
+    """Call the function, or for a graph the mechanism's `attend`."""
     if not isinstance(first, dict):
         return F.gat_attention(first, *rest, **options)
     x, parameters = rest
@@ -101,7 +101,7 @@ def local_global_attention(
 
 
 def quantized_attention(query: Any, keys_q8: Any, values: Any) -> Any:
-    """With keys given by their parts."""
+    """Attend to quantized keys, given by their parts."""
 
     class Keys:
         codes, scale, zero_point = keys_q8["codes"], keys_q8["scale"], keys_q8["zero_point"]
@@ -111,7 +111,7 @@ def quantized_attention(query: Any, keys_q8: Any, values: Any) -> Any:
 
 
 def matmul(a: Any, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
-    """NumPy's product."""
+    """Compute NumPy's matrix product."""
     return np.matmul(a.swapaxes(-1, -2) if transpose_a else a, b.swapaxes(-1, -2) if transpose_b else b)
 
 
@@ -131,11 +131,11 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 
 def encode(x: Any) -> Any:
-    """Arrays as their dtype, shape and numbers; the rest as JSON has it."""
+    """Encode arrays as dtype, shape and numbers, other values as JSON types."""
     if isinstance(x, dict):
         return {name: encode(part) for name, part in x.items()}
     if isinstance(x, np.ndarray):
-        # The shortest digits that give a float32 back.
+        # The shortest digits that determine a float32.
         numbers = [float(str(v)) for v in x.reshape(-1)] if x.dtype == np.float32 else x.reshape(-1).tolist()
         return {
             "dtype": x.dtype.name,
@@ -146,7 +146,7 @@ def encode(x: Any) -> Any:
 
 
 def decode(x: Any) -> Any:
-    """The inverse of `encode`."""
+    """Decode a value that `encode` encoded."""
     if isinstance(x, dict):
         if set(x) == {"dtype", "shape", "data"}:
             return np.array([float(v) if isinstance(v, str) else v for v in x["data"]], x["dtype"]).reshape(x["shape"])
@@ -155,14 +155,14 @@ def decode(x: Any) -> Any:
 
 
 def widen(x: Any) -> Any:
-    """Floats in double precision."""
+    """Cast float arrays to double precision."""
     if isinstance(x, dict):
         return {name: widen(part) for name, part in x.items()}
     return x.astype(np.float64) if isinstance(x, np.ndarray) and x.dtype == np.float32 else x
 
 
 def run(case: Case, wide: bool = False) -> dict[str, Any]:
-    """Python's results of a case's call, or its error; computed in double precision with `wide`."""
+    """Return Python's results of a case's call, or its error; with `wide`, computed in double precision."""
     change = widen if wide else lambda x: x
     args = {name: change(decode(x)) for name, x in case["args"].items()}
     options = {name: change(decode(x)) for name, x in case["options"].items()}
@@ -182,7 +182,7 @@ def run(case: Case, wide: bool = False) -> dict[str, Any]:
 
 
 def gradients(case: Case, args: dict[str, Any], options: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Gradients by the arguments, and by a float mask or bias."""
+    """Return the gradients with respect to the arguments, and to a float mask or bias."""
     g = decode(case["cotangent"])
     if case["call"] == "graph_attention":
         return _graph_gradients(args, options, g)
@@ -193,13 +193,13 @@ def gradients(case: Case, args: dict[str, Any], options: dict[str, Any]) -> dict
     _, pull = ga.vjp(CALLS[case["call"]], *args.values(), *mask.values(), **rest)
     found = dict(zip([*args, *mask], pull(g), strict=False))
     flat = {name: x for name, x in found.items() if x is not None and not isinstance(x, dict)}
-    # What is added to all keys cancels in the softmax: its gradient is nothing but rounding.
+    # A bias added to all keys cancels in the softmax, so its gradient is only rounding error.
     flat |= {f"parameters.{name}": x * (name != "b_k") for name, x in found.get("parameters", {}).items()}
     return {name: np.asarray(x, np.float32) for name, x in flat.items()}
 
 
 def _graph_gradients(args: dict[str, Any], options: dict[str, Any], g: np.ndarray) -> dict[str, np.ndarray]:
-    """The same by hand: the softmax's gradient, row by row, in double precision."""
+    """Compute the same gradients row by row from the softmax's gradient, in double precision."""
     options = {name: x for name, x in options.items() if name != "need_weights"}
     _, weights = graph_attention(*args.values(), **options, need_weights=True)
     q, k, v = (np.asarray(args[name], np.float64) for name in ("query", "key", "value"))
@@ -224,7 +224,7 @@ def _graph_gradients(args: dict[str, Any], options: dict[str, Any], g: np.ndarra
 
 
 def _gat_gradients(args: dict[str, Any], options: dict[str, Any], g: np.ndarray) -> dict[str, np.ndarray]:
-    """The mechanism's own."""
+    """Return the gradients of the mechanism."""
     options = {name: x for name, x in options.items() if name != "need_weights"}
     parameters = args["parameters"]
     layer, graph = gat_layer(args["graph"], parameters, **options)
@@ -235,7 +235,7 @@ def _gat_gradients(args: dict[str, Any], options: dict[str, Any], g: np.ndarray)
 
 
 def cases() -> Iterator[Case]:
-    """All calls with their results."""
+    """Yield all calls with their results."""
     n = Numbers(5)
     for call, label, args, options, differentiate in all_calls():
         case: Case = {"call": call, "name": label, "args": encode(args), "options": encode(options)}
@@ -247,7 +247,7 @@ def cases() -> Iterator[Case]:
         finite = label not in ("NaN that some rows see", "NaN without a mask")
         if differentiate and not more and finite:
             case["cotangent"] = encode(n(*run(case)["output"].shape))
-        # Rounded once: float32 on either side is then compared with what is right, not with the other's rounding.
+        # Rounded once, so that float32 results are compared with the exact value, not with the other side's rounding.
         yield case | {"expected": encode(run(case, wide=True))}
     for call, label, args, options in bad_calls(Numbers(6)):
         case = {"call": call, "name": f"refused: {label}", "args": encode(args), "options": encode(options)}
@@ -255,7 +255,7 @@ def cases() -> Iterator[Case]:
 
 
 def differs(found: dict[str, Any], expected: dict[str, Any]) -> str:
-    """A description of the difference between a result and the table, or an empty string."""
+    """Describe the difference between a result and the table, or return an empty string."""
     if set(found) != set(expected):
         return f"{sorted(found)} instead of {sorted(expected)}"
     for name, x in expected.items():
@@ -273,7 +273,7 @@ def differs(found: dict[str, Any], expected: dict[str, Any]) -> str:
 
 
 def faults() -> list[str]:
-    """Cases of the table that are stale."""
+    """Return the cases of the table that are out of date."""
     written = {f"{case['call']}, {case['name']}": case for case in json.loads(TARGET.read_text())}
     fresh = {f"{case['call']}, {case['name']}": case for case in cases()}
     found = [f"{name}: only in one of both" for name in written.keys() ^ fresh.keys()]

@@ -1,4 +1,4 @@
-"""Write what README.md shows from elsewhere: the speed table of the last benchmark, and the picture that moves.
+"""Write the generated parts of README.md: the speed table of the last benchmark, and the animated picture.
 
 ``--check`` checks that both are current.
 """
@@ -20,7 +20,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "bench.json"
 
 
 def current() -> bool:
-    """Whether the table and the picture are those of the last run and of the library."""
+    """Return whether the table and the picture are up to date."""
     table = report.short(json.loads(RESULTS.read_text(encoding="utf-8")))
     return table in README.read_text(encoding="utf-8") and PICTURE.read_text(encoding="utf-8") == moving.characters()
 

@@ -1,8 +1,8 @@
 """Write js/src/mechanisms.gen.ts: TypeScript types of all options, methods and functions, read from the library.
 
-And src/graphattend/_bridge_schemas.json, the schemas of all options as JavaScript asks for them at its start: computing them
-would import every mechanism. Run after a change of a mechanism's options or of a public signature; ``--check`` checks that
-the files are current.
+Also write src/graphattend/_bridge_schemas.json, the schemas of all options, which JavaScript gets at its start;
+computing them then would import every mechanism. Run it after a change of a mechanism's options or of a public
+signature; ``--check`` checks that the files are current.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ OPTIONS = {
 
 
 def option_type(name: str, rule: dict[str, Any]) -> str:
-    """TypeScript type of one option from its JSON schema."""
+    """Return the TypeScript type of one option from its JSON schema."""
     if name in OPTIONS:
         return OPTIONS[name]
     kinds = rule["type"] if isinstance(rule.get("type"), list) else [rule.get("type")]
@@ -57,13 +57,13 @@ def option_type(name: str, rule: dict[str, Any]) -> str:
 
 
 def comment(*lines: str, indent: str = "") -> str:
-    """A documentation comment."""
+    """Return a documentation comment."""
     text = " ".join(line for line in lines if line).replace("*/", "* /").replace("``", "`")
     return f"{indent}/** {text} */\n" if text else ""
 
 
 def options_interface(key: str, schema: dict[str, Any]) -> str:
-    """The interface of one mechanism's options."""
+    """Return the interface of one mechanism's options."""
     body = ""
     for name, rule in schema["properties"].items():
         bounds = [
@@ -85,12 +85,12 @@ def options_interface(key: str, schema: dict[str, Any]) -> str:
 
 
 def interface_name(key: str) -> str:
-    """Name of the interface of a mechanism's options."""
+    """Return the name of the interface of a mechanism's options."""
     return "".join(part.capitalize() for part in key.split("_")) + "Options"
 
 
 def signature(name: str, function: Callable[..., Any], skip: int, seen: set[type]) -> str:
-    """A function's or method's TypeScript signature with its first line of help; its options with theirs."""
+    """Return the TypeScript signature of a function or method, with documentation, also of its options."""
     hints = ts.hints_of(function)
     parameters = list(inspect.signature(function).parameters.values())[skip:]
     if inspect.isclass(function):
@@ -137,7 +137,7 @@ def signature(name: str, function: Callable[..., Any], skip: int, seen: set[type
 
 
 def class_interface(cls: type, seen: set[type]) -> str:
-    """The interface of a class whose objects live in Python."""
+    """Return the interface of a class whose objects are in Python."""
     body = "".join(signature(ts.camel(name), function, 1, seen) for name, function in ts.public(cls))
     help = (inspect.getdoc(cls) or "").splitlines()[:1]
     return (
@@ -146,7 +146,7 @@ def class_interface(cls: type, seen: set[type]) -> str:
 
 
 def attributes(cls: type, seen: set[type]) -> str:
-    """The plain attributes of a class's objects, by Python's names, and the types that `get` returns for the others."""
+    """Return the plain attributes of a class's objects by Python's names, and the types of the others for `get`."""
     hints = dict(sorted(ts.fields_of(cls).items()))
     plain = "; ".join(f"{n}: {ts.result_type(h, n)}" for n, h in hints.items() if ts.is_scalar(h))
     out = f"  readonly fields: Readonly<{{ {plain} }}>;\n" if plain else ""
@@ -160,7 +160,7 @@ def attributes(cls: type, seen: set[type]) -> str:
 
 
 def module_parts(module: str, seen: set[type]) -> tuple[str, list[str]]:
-    """A module's own interface and its names; its classes are added to those that are seen."""
+    """Return a module's interface and names; add its classes to `seen`."""
     package = operator.attrgetter(module)(ga)
     body, names = "", []
     for name in sorted(package.__all__):
@@ -176,7 +176,7 @@ def module_parts(module: str, seen: set[type]) -> tuple[str, list[str]]:
 
 
 def interfaces(seen: set[type]) -> str:
-    """The interfaces of classes, and of those that these refer to."""
+    """Return the interfaces of the classes in `seen`, and of those that they refer to."""
     done: dict[str, str] = {}
     while waiting := [cls for cls in sorted(seen, key=ts.class_name) if ts.class_name(cls) not in done]:
         for cls in waiting:
@@ -185,7 +185,7 @@ def interfaces(seen: set[type]) -> str:
 
 
 def manifold_options(cls: Any) -> str:
-    """The entries of a manifold's description beside its type: numbers, but for the factors of a product."""
+    """Return the entries of a manifold's config besides its type: numbers, or the factors of a product."""
     if not dataclasses.is_dataclass(cls):
         return ""
     types = {"factors": "readonly (readonly [ManifoldConfig, number])[]"}
@@ -194,7 +194,7 @@ def manifold_options(cls: Any) -> str:
 
 
 def choices(seen: set[type]) -> str:
-    """Types that are one of several classes, or the description of one."""
+    """Return the types that are one of several classes, or the config of one."""
     out = ""
     kinds = {"Manifold": ga.geometry.MANIFOLDS, "Codec": ga.compression.CODECS}
     kinds |= {"Optimizer": ga.training.OPTIMIZERS, "Schedule": ga.training.SCHEDULES}
@@ -216,7 +216,7 @@ def choices(seen: set[type]) -> str:
 
 
 def generate() -> str:
-    """The whole file."""
+    """Return the whole file."""
     schemas = ga.schema()
     seen: set[type] = set()
     out = HEADER
@@ -244,7 +244,7 @@ def generate() -> str:
 
 
 def generate_schemas() -> str:
-    """All schemas, on one line."""
+    """Return all schemas as one line of JSON."""
     return json.dumps(ga.schema(), ensure_ascii=False, separators=(",", ":")) + "\n"
 
 

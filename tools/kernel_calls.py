@@ -41,7 +41,7 @@ def _with(x: np.ndarray, at: Any, value: float) -> np.ndarray:
 
 
 def attention_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Name, arguments and options of calls of scaled dot products."""
+    """Yield name, arguments and options of calls of scaled dot-product attention."""
     q, k, v = n(5, 7), n(9, 7), n(9, 3)
     three = {"query": q, "key": k, "value": v}
     yield "matrices", three, {}
@@ -85,7 +85,7 @@ def attention_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str,
 
 
 def heads_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """The same for multi-head attention."""
+    """Yield calls of multi-head attention."""
 
     def parameters(*widths: int, biases: bool) -> dict[str, np.ndarray]:
         dq, dk, dv, d, do = widths
@@ -123,7 +123,7 @@ def heads_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any
 
 
 def graph_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """The same for attention over neighbour lists."""
+    """Yield calls of attention over neighbour lists."""
     csr = n.csr(8, 8)
     k = csr["indices"].size
     x = {"graph": csr, "query": n(8, 6), "key": n(8, 6), "value": n(8, 3)}
@@ -151,7 +151,7 @@ def graph_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any
 
 
 def other_calls(n: Numbers) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-    """Calls of the functions without gradients here."""
+    """Yield calls of functions without gradients in JavaScript."""
     yield "softmax", "last axis", {"x": n(3, 5, size=9.0)}, {}
     yield "softmax", "an axis within", {"x": n(2, 5, 3, size=9.0)}, {"axis": 1}
     yield "softmax", "first axis", {"x": n(4, 3)}, {"axis": -2}
@@ -210,7 +210,7 @@ def other_calls(n: Numbers) -> Iterator[tuple[str, str, dict[str, Any], dict[str
     near = np.array([[0.999, 0, 0, 0], [0, 0.9, 0, 0]], np.float32)
     alone = {"query": near, "keys": near, "values": near}
     yield "hyperbolic_attention", "a point near the rim", alone, {"temperature": 0.01, "need_weights": True}
-    # Keys outside would come to lie on the rim, where the last digit decides how far away they are.
+    # Keys outside the ball would be moved to its boundary, where distances depend on the last digit.
     outside = {"query": centre * 3, "keys": points, "values": _with(points, 2, 0.9)}
     yield "hyperbolic_attention", "points outside", outside, {"need_weights": True}
     rows = {"query": n(10, 6), "keys": n(12, 6), "values": n(12, 4)}
@@ -283,7 +283,7 @@ def other_calls(n: Numbers) -> Iterator[tuple[str, str, dict[str, Any], dict[str
 
 
 def gat_graph_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """GAT and GATv2 over neighbour lists."""
+    """Yield calls of GAT and GATv2 over neighbour lists."""
     csr = n.csr(8, 8)
     layer = {"graph": csr, "x": n(8, 6)}
     features = {"edge_features": n(csr["indices"].size, 2)}
@@ -317,7 +317,7 @@ def gat_graph_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str,
 
 
 def bad_calls(n: Numbers) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-    """Calls that are refused, with the same code, argument and words."""
+    """Yield invalid calls, which raise errors of the same code, argument and message on both sides."""
     q, k, v = n(2, 3), n(4, 3), n(4, 2)
     sdpa = "scaled_dot_product_attention"
     yield sdpa, "widths", {"query": q, "key": n(4, 5), "value": v}, {}

@@ -1,4 +1,4 @@
-"""Install the npm packages of the given folders from their lock files, only when a lock file changed."""
+"""Install the npm packages of the given folders from their lock files if a lock file has changed."""
 
 import hashlib
 import shutil

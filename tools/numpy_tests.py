@@ -1,9 +1,9 @@
-"""NumPy's own tests inside Pyodide, with its own loops and with those of `accelerate_numpy()`, to find tests that the latter break.
+"""Run NumPy's tests inside Pyodide with its loops and with those of `accelerate_numpy()`, and compare the results.
 
     python tools/numpy_tests.py "$(make dist-path | tail -n 1)" [FILE...]
 
-Takes about ten minutes. The tests come from NumPy's wheel of the same version for another system, because the one for
-Pyodide has none. Ends with 1 if any test that passes with NumPy's loops does not with ours.
+It takes about ten minutes. The tests come from NumPy's wheel of the same version for another system, because the wheel
+for Pyodide has no tests. The exit status is 1 if a test passes with NumPy's loops and fails with ours.
 """
 
 import collections
@@ -23,7 +23,7 @@ FILES = ("_core/tests", "lib/tests", "linalg/tests", "ma/tests", "polynomial/tes
 
 
 def tests_of(version: str) -> Path:
-    """The folder with numpy/…/tests of this version, downloaded once per machine."""
+    """Return the folder with numpy/…/tests of this version, downloaded once per machine."""
     folder = cache_folder() / f"numpy-tests-{version}"
     if not folder.exists():
         with tempfile.TemporaryDirectory() as temporary:
@@ -39,7 +39,7 @@ def tests_of(version: str) -> Path:
 
 
 def run(distribution: Path, tests: Path, loops: str, files: list[str]) -> dict[str, Any]:
-    """The result of each test with one kind of loops, in Node.js."""
+    """Return the result of each test with one kind of loops, in Node.js."""
     with tempfile.NamedTemporaryFile(suffix=".json") as result:
         command = ["node", "--no-warnings", "--experimental-wasm-relaxed-simd", str(HERE / "numpy_tests.mjs")]
         subprocess.run([*command, str(distribution), str(tests), result.name, loops, *files], check=True)
@@ -48,7 +48,7 @@ def run(distribution: Path, tests: Path, loops: str, files: list[str]) -> dict[s
 
 
 def main() -> None:
-    """Run both, print the difference."""
+    """Run the tests with both kinds of loops and print the differences."""
     distribution = Path(sys.argv[1])
     lock = json.loads((distribution / "pyodide-lock.json").read_text())
     version = lock["packages"]["numpy"]["version"]

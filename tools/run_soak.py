@@ -30,30 +30,30 @@ sys.path.insert(0, str(ROOT / "tests" / "trust"))
 
 FOLDER = ROOT / "build" / "soak"
 RESULTS = ROOT / "tests" / "trust" / "results.json"
-CHUNK = 1000  # cases a process makes at a time
+CHUNK = 1000  # cases that a process runs at a time
 HANG = 600  # seconds for a chunk
-MEMORY = 256 << 10  # kilobytes that a process may grow by in a chunk
+MEMORY = 256 << 10  # kilobytes by which a process may grow during a chunk
 MAX_FAILURES = 50
 
 _current = -1
 
 
 def choose(backend: str) -> None:
-    """Say which arithmetic the library is to use, before it is imported."""
+    """Set the backend of the library before it is imported."""
     if backend != "auto":
         os.environ["GRAPHATTEND_BACKEND"] = backend
 
 
 def start_process(backend: str) -> None:
-    """Prepare a process: its arithmetic, and a file that says which case it is at."""
+    """Prepare a process: its backend, and a file with its current case."""
     global _current
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent lets the cases at hand end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent waits for the current cases
     choose(backend)
     _current = os.open(FOLDER / f"at-{os.getpid()}", os.O_CREAT | os.O_RDWR)
 
 
 def chunk(first: int, count: int, only: str | None) -> dict[str, Any]:
-    """Make the cases first … first + count - 1."""
+    """Run the cases first … first + count - 1."""
     import soak
 
     import graphattend as ga
@@ -77,7 +77,7 @@ def chunk(first: int, count: int, only: str | None) -> dict[str, Any]:
 
 
 class Run:
-    """What has been done of a run, kept in a file; a recorded one also in the results that the documentation shows."""
+    """The state of a run, saved in a file; that of a recorded run also in the results that the documentation shows."""
 
     def __init__(self, backend: str, only: str | None, start: int, recorded: bool = False) -> None:
         self.path = FOLDER / f"{backend}-{only or 'all'}-{start}.json"
@@ -88,7 +88,7 @@ class Run:
             self.state = json.loads(self.path.read_text())
 
     def add(self, found: dict[str, Any]) -> None:
-        """The result of a chunk."""
+        """Add the result of a chunk."""
         for name in ("calls", "refused"):
             self.state[name] += found[name]
         self.state["cases"] += CHUNK
@@ -102,7 +102,7 @@ class Run:
         self.state["done"] = done
 
     def save(self) -> None:
-        """Write it, whole or not at all."""
+        """Write the state atomically."""
         replace(self.path, json.dumps(self.state))
         if self.recorded and self.state["next"] > self.state["start"]:
             results = json.loads(RESULTS.read_text())
@@ -115,7 +115,7 @@ class Run:
             replace(RESULTS, json.dumps(results, indent=1, sort_keys=True) + "\n")
 
     def range(self) -> dict[str, Any]:
-        """The seeds that are done without a gap, what they gave, and when, where and of which sources that was."""
+        """Return the finished seeds without gaps, their results, date, machine and commit."""
         import numpy as np
 
         state = self.state
@@ -141,14 +141,14 @@ class Run:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file atomically."""
     part = path.with_suffix(".part")
     part.write_text(text)
     part.replace(path)
 
 
 def first_new(backend: str, only: str | None) -> int:
-    """The first seed after those that the results have of a backend and kind."""
+    """Return the first seed after those in the results of a backend and kind."""
     import graphattend as ga
 
     same = (ga.backend_info()["backend"] if backend == "auto" else backend, only or "all")
@@ -157,7 +157,7 @@ def first_new(backend: str, only: str | None) -> int:
 
 
 def soak_for(run: Run, options: argparse.Namespace, backend: str) -> bool:
-    """Make calls until there are enough, the time is over or somebody stops it; whether a process died."""
+    """Make calls until there are enough, the time is over or the user stops them; return whether a process died."""
     begin, before, told = time.monotonic(), run.state["seconds"], 0.0
     first, pending, died, asked = run.state["next"], {}, False, []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -201,13 +201,13 @@ def soak_for(run: Run, options: argparse.Namespace, backend: str) -> bool:
 
 
 def repeat(seed: Any, only: str | None, backend: str) -> str:
-    """The command that makes one case again."""
+    """Return the command that repeats one case."""
     kind = f" --only {only}" if only else ""
     return f".venv/bin/python tools/run_soak.py --case {seed}{kind} --backend {backend}"
 
 
 def progress(run: Run, wanted: int) -> None:
-    """One line about the run."""
+    """Print one line about the run."""
     state = run.state
     rate = state["calls"] / max(state["seconds"], 1e-9)
     end = "\r" if sys.stdout.isatty() else "\n"
@@ -216,7 +216,7 @@ def progress(run: Run, wanted: int) -> None:
 
 
 def again(seed: int, only: str | None, backend: str) -> int:
-    """One case, with every call of it printed."""
+    """Repeat one case and print every call."""
     choose(backend)
     import soak
 

@@ -1,6 +1,6 @@
-"""A software bill of materials in CycloneDX's JSON: what the wheel holds, needs and was compiled with.
+"""Create a software bill of materials as CycloneDX JSON: the wheel's contents, requirements and build tools.
 
-The build hook puts it into the wheel (`.dist-info/sboms/`, PEP 770). Nothing in it depends on when or where it was made.
+The build hook adds it to the wheel (`.dist-info/sboms/`, PEP 770). It does not depend on time or machine.
 Standard library only.
 """
 
@@ -16,7 +16,7 @@ NAME = "graphattend.cdx.json"
 
 
 def _pypi(requirement: str, scope: str, **more: Any) -> dict[str, Any]:
-    """A component for a requirement such as "numpy>=1.26"."""
+    """Return the component of a requirement such as "numpy>=1.26"."""
     parts = re.fullmatch(r"([\w.-]+)(\[[^\]]*\])?\s*(.*)", requirement.partition(";")[0].strip())
     assert parts is not None, requirement
     name, version = re.sub(r"[-_.]+", "-", parts[1]).lower(), parts[3]
@@ -46,16 +46,16 @@ def wheel(
     tools: Iterable[str],
     kernels: Iterable[Path],
 ) -> str:
-    """The bill of a wheel.
+    """Return the bill of materials of a wheel.
 
     Args:
-        name: Of the distribution.
-        version: Of the distribution.
+        name: Name of the distribution.
+        version: Version of the distribution.
         licence: SPDX expression.
-        requires: What it needs.
-        extras: What each extra needs beyond.
-        tools: What it was built with.
-        kernels: The compiled files in it.
+        requires: Requirements.
+        extras: Additional requirements by extra.
+        tools: Build tools.
+        kernels: Compiled files in the wheel.
     """
     root = f"pkg:pypi/{name}@{version}"
     needed = [_pypi(line, "required") for line in requires]

@@ -21,7 +21,7 @@ PYODIDE = "/pyodide/"
 
 
 def fingerprint() -> str:
-    """Hash of what the page is built from."""
+    """Return the hash of the page's sources."""
     digest = hashlib.sha256(build_js.fingerprint().encode())
     sources = [path for path in (WEB / "src").rglob("*") if path.is_file()]
     names = ["package-lock.json", "build.mjs"]
@@ -32,7 +32,7 @@ def fingerprint() -> str:
 
 @functools.cache
 def build() -> Path:
-    """Build web/dist, if anything changed, and return its path: another process may be serving what is there."""
+    """Build web/dist if its sources changed, and return its path; another process may be serving the folder."""
     with downloads.only_one(ROOT / ".cache" / "web.lock"):
         wanted = fingerprint()
         if not (demo_data.OUT.exists() and STAMP.exists() and STAMP.read_text() == wanted):
@@ -45,7 +45,7 @@ def build() -> Path:
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Files of the page, and under /pyodide/ those of the distribution."""
+    """Serves the files of the page, and under /pyodide/ those of the distribution."""
 
     page: Path
     distribution: Path
@@ -58,14 +58,14 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     }
 
     def translate_path(self, path: str) -> str:
-        """Path of the file for a request."""
+        """Return the path of the file for a request."""
         self.directory = str(self.page)
         if path.startswith(PYODIDE):
             self.directory, path = str(self.distribution), path[len(PYODIDE) - 1 :]
         return super().translate_path(path)
 
     def end_headers(self) -> None:
-        """Isolate the page, so that a computation in the worker can be interrupted; do not keep old files."""
+        """Isolate the page, so that computations in the worker can be interrupted, and forbid caching."""
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
@@ -74,11 +74,11 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing about each request."""
+        """Log no requests."""
 
 
 def server(port: int) -> http.server.ThreadingHTTPServer:
-    """A server of the built demo on this machine alone; port 0 takes a free one."""
+    """Return a server of the built demo for this machine only; port 0 selects a free port."""
     files = {"page": build(), "distribution": pyodide_dist.assemble()}
     return http.server.ThreadingHTTPServer(("127.0.0.1", port), type("DemoHandler", (Handler,), files))
 

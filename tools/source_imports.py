@@ -1,4 +1,4 @@
-"""The imports between the library's modules, read from the source, and the layers that they respect."""
+"""The imports between the library's modules, read from the sources, and the layers that they obey."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "graphattend"
 
-#: From the bottom up. A module imports from its own layer and from layers listed before it.
+#: From the bottom up. A module imports only from its own layer and from layers listed before it.
 LAYERS = {
     "failures": ("_printable", "errors"),
     "input": ("_validate", "_vjp", "_float64_fallback", "_arguments", "_frozen", "registry", "_tasks", "_sharing"),
@@ -41,14 +41,14 @@ RANKS = {name: rank for rank, names in enumerate(LAYERS.values()) for name in na
 
 
 class Import(NamedTuple):
-    """An import of one of our modules, named without the package; `eager` if it runs when the module is imported."""
+    """An import of one of the library's modules, named without the package; `eager` if it runs at import time."""
 
     module: str
     eager: bool
 
 
 def module_name(file: str) -> str:
-    """A module's name without the package, from its path below `SOURCE`; "" for the package itself."""
+    """Return a module's name without the package, from its path below `SOURCE`; "" for the package itself."""
     return file.removesuffix(".py").replace("/", ".").removesuffix("__init__").rstrip(".")
 
 
@@ -58,12 +58,12 @@ PACKAGES = {module_name(file) for file in TREES if file.endswith("__init__.py")}
 
 
 def member(module: str) -> str:
-    """The module or package right below ours that a module belongs to."""
+    """Return the top-level module or subpackage that a module belongs to."""
     return module.split(".")[0]
 
 
 def imports(module: str, tree: ast.AST) -> Iterator[Import]:
-    """All imports from the package, also those in functions and for the type checker."""
+    """Yield all imports from the package, also those in functions and for the type checker."""
 
     def walk(node: ast.AST, eager: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
@@ -84,7 +84,7 @@ def imports(module: str, tree: ast.AST) -> Iterator[Import]:
 
 
 def _base(module: str, node: ast.ImportFrom) -> list[str] | None:
-    """The module that `from … import` imports from, or None if it is not in the library."""
+    """Return the module that `from … import` imports from, or None if it is not in the library."""
     named = node.module.split(".") if node.module else []
     if not node.level:
         return named[1:] if named[0] == "graphattend" else None

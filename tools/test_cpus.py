@@ -1,11 +1,11 @@
-"""The native suite as other processors would run it: NumPy's loops and OpenBLAS's kernels chosen by environment variables.
+"""Run the native suite as other processors would: environment variables select NumPy's loops and OpenBLAS's kernels.
 
     python tools/test_cpus.py [SETTING...] [-- PYTEST_ARGUMENTS...]
 
-Each setting acts only in a fresh process. One that this machine's NumPy cannot run (a processor without the instructions, or
-a kernel that crashes on a plain product, as several of the OpenBLAS in NumPy 2.5.5 do) is reported as such, not as a failure;
-`PYTHONPATH` may name a folder with another NumPy. Takes a few minutes per setting, so `make test`
-leaves it out.
+A setting has effect only in a new process. A setting that this machine's NumPy cannot run (because the processor lacks
+the instructions, or a kernel crashes on a plain product, as several of the OpenBLAS in NumPy 2.5.5 do) is reported as
+such, not as a failure. `PYTHONPATH` may name a folder with another NumPy. A setting takes a few minutes, so `make test`
+does not include it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SETTINGS = {
     "nehalem": {"OPENBLAS_CORETYPE": "Nehalem"},
     "prescott": {"OPENBLAS_CORETYPE": "Prescott"},
 }
-#: Plain NumPy, nothing of ours. NumPy warns when it cannot turn off what it is asked to.
+#: Runs NumPy without graphattend. NumPy warns if it cannot switch off the requested instructions.
 PROBE = """
 import numpy as np
 for dtype in "f", "d":
@@ -40,7 +40,7 @@ for dtype in "f", "d":
 
 
 def unable(environment: dict[str, str]) -> str:
-    """Why plain NumPy cannot run like this here; empty if it can."""
+    """Return the reason why NumPy cannot run with this environment, or an empty string."""
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROBE], env=environment, capture_output=True, text=True
     )

@@ -1,10 +1,11 @@
-"""The native suite on other versions of Python and NumPy, each in an environment of its own, on the wheel as users get it.
+"""Run the native suite on other versions of Python and NumPy, each in its own environment, on the wheel that users get.
 
-    .venv/bin/python tools/test_versions.py                          # all that this machine has
+    .venv/bin/python tools/test_versions.py                          # all versions that this machine has
     .venv/bin/python tools/test_versions.py 3.11/1.26 3.13/2 -- tests/functional
 
-A setting is a version of Python and one of NumPy. Pythons are looked for on PATH and under pyenv; a version that is not there is
-said to be missing. The results, with date, commit and machine, go to tests/trust/versions.json, which docs/trust.md shows.
+A setting is a version of Python and a version of NumPy. Pythons are searched on PATH and under pyenv; a version that is
+not found is reported as missing. The results, with date, commit and machine, are written to tests/trust/versions.json,
+which docs/trust.md shows.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import build_wheel
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "tests" / "trust" / "versions.json"
 SETTINGS = ["3.11/1.26", "3.11/2", "3.12/1.26", "3.12/2", "3.13/2", "3.14/2", "3.14t/2"]
-#: What the tests import, in the versions of requirements-dev.in where an old Python has them.
+#: Packages that the tests import, in the versions of requirements-dev.in if an old Python has them.
 NEEDED = [
     "pytest==9.0.3",
     "pytest-xdist==3.8.0",
@@ -39,7 +40,7 @@ NEEDED = [
 
 
 def find_python(version: str) -> str | None:
-    """A Python of this version that runs."""
+    """Return a Python of this version that runs, or None."""
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for name in [f"python{version}", *(str(path) for path in sorted(root.glob(f"{version}*/bin/python")))]:
         try:
@@ -53,7 +54,7 @@ def find_python(version: str) -> str | None:
 
 
 def environment(python: str, free: bool, numpy: str, folder: Path) -> Path:
-    """A fresh environment with the wheel and what the tests need; its Python."""
+    """Create an environment with the wheel and the packages that the tests need; return its Python."""
     subprocess.run([python, "-m", "venv", str(folder)], check=True)
     inside = folder / "bin" / "python"
     native = build_wheel.kernel_builder().host() or "universal"
@@ -64,7 +65,7 @@ def environment(python: str, free: bool, numpy: str, folder: Path) -> Path:
 
 
 def run(setting: str, tests: list[str]) -> dict[str, Any]:
-    """One setting: counts, or why it could not run."""
+    """Run one setting and return the counts, or the reason why it could not run."""
     version, _, numpy = setting.partition("/")
     python = find_python(version)
     if python is None:
@@ -75,7 +76,7 @@ def run(setting: str, tests: list[str]) -> dict[str, Any]:
         except subprocess.CalledProcessError as error:
             return {"missing": f"pip ended with {error.returncode}: no NumPy {numpy} for Python {version}"}
         clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        # Without the build of the kernels by tests/conftest.py: the wheel has them.
+        # tests/conftest.py does not build the kernels then, because the wheel has them.
         more = {"OPENBLAS_NUM_THREADS": "1", "PYTEST_XDIST_WORKER": "gw0"}
         command = [inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
         done = subprocess.run(command, cwd=ROOT, env=clean | more, capture_output=True, text=True)

@@ -1,6 +1,7 @@
-"""TypeScript types of Python's annotations, of the parameters and of the results of public functions.
+"""TypeScript types of parameters and results of public functions, from Python's annotations.
 
-Tables by name supply types that annotations leave open: `PARAMETERS` for arguments, `RESULTS` and `WHOLE` for results. The JavaScript suite runs the functions and compares.
+Tables by name give the types that annotations leave open: `PARAMETERS` for arguments, `RESULTS` and `WHOLE` for
+results. The JavaScript suite runs the functions and compares their results with the types.
 """
 
 from __future__ import annotations
@@ -39,15 +40,15 @@ PARAMETERS = {
     "metadata": "Metadata",
     "parts": "Schedule | readonly [Schedule, number]",
 }
-#: Parameters that JavaScript has no value for: what they do is done in another way, or not at all.
+#: Parameters that JavaScript does not have.
 OMITTED = frozenset({"on_progress", "cancel"})
-#: Functions whose results are whole numbers, attributes that are.
+#: Functions and attributes whose values are integers.
 WHOLE = frozenset(
     {"sample_hard_negatives", "row_pattern", "to_edge_index", "active_heads", "select", "degree"}
     | {"indptr", "indices", "layers", "visited", "nodes", "pairs", "budgets"}
     | {"source", "target", "negatives", "neighbors"}
 )
-#: Results where the annotation is too wide; D is the precision that was asked for, X what the first argument is.
+#: Types of results whose annotation is too wide; D is the requested precision, X the type of the first argument.
 RESULTS = {
     **dict.fromkeys(("dist", "inner", "norm", "lambda_x"), "Reduced<X, D>"),
     "load_balance_loss": "number",
@@ -66,47 +67,47 @@ RESULTS = {
     "to_dict": "{ [name: string]: Json }",
     "analyze_file": "{ [name: string]: Json }",
 }
-#: Options that ask for more results, in the order of these, with the letter of their type.
+#: Options that add results, in the order of the results, with the letter of their type.
 MORE = {"return_weights": "W", "return_lse": "L", "need_weights": "W"}
 #: Types that are one of several classes.
 UNIONS = frozenset({"Codec", "Manifold", "Optimizer", "Schedule"})
-#: Options that choose what the result is, by the letter of their type.
+#: Options that determine the type of the result, with the letter of their type.
 CHOICES = {**MORE, "reduction": "R"}
 SIMPLE = {bool: "boolean", int: "number", float: "number", str: "string", type(None): "null", np.floating: "number"}
 
 
 def camel(name: str) -> str:
-    """Python's spelling of a name to JavaScript's."""
+    """Convert a name from snake case to camel case."""
     head, *tail = name.split("_")
     return head + "".join(part[:1].upper() + part[1:] for part in tail)
 
 
 def class_name(cls: type) -> str:
-    """Name of the interface of a class."""
+    """Return the name of the interface of a class."""
     renamed = {"NeighborGraph": "Graph", "ManifoldBase": "Manifold"}
     return renamed.get(cls.__name__, cls.__name__[0].upper() + cls.__name__[1:])
 
 
 def union(parts: Sequence[str]) -> str:
-    """Alternatives, each once."""
+    """Return the union of types, each once."""
     return " | ".join(dict.fromkeys(parts))
 
 
 def grouped(kind: str) -> str:
-    """A type as it stands before [] or as part of a union."""
+    """Return a type in parentheses if it needs them before [] or in a union."""
     return f"({kind})" if re.search(r" [|?] |^readonly ", re.sub(r"[\[{<].*[\]}>]", "", kind)) else kind
 
 
 def hints_of(function: Any) -> dict[str, Any]:
-    """Resolved annotations of a function, or of what makes an object of a class."""
-    known = {"NeighborGraph": ga.NeighborGraph}  # where only type checkers import it
+    """Return the resolved annotations of a function, or of the constructor of a class."""
+    known = {"NeighborGraph": ga.NeighborGraph}  # some modules import it only for type checkers
     if inspect.isclass(function):
         return typing.get_type_hints(function) or typing.get_type_hints(function.__init__)
     return typing.get_type_hints(function, localns=known)
 
 
 def parameter_type(name: str, hint: Any, default: Any = inspect.Parameter.empty) -> str:
-    """TypeScript type of a parameter."""
+    """Return the TypeScript type of a parameter."""
     found = PARAMETERS.get(name) if name in PARAMETERS else _taken(hint)
     if found is None:
         found = {bool: "boolean", int: "number", str: "string", float: "Data | number"}.get(type(default), "Data")
@@ -114,7 +115,7 @@ def parameter_type(name: str, hint: Any, default: Any = inspect.Parameter.empty)
 
 
 def _taken(hint: Any) -> str | None:
-    """TypeScript type that stands for an annotation of a parameter; None where it says nothing."""
+    """Return the TypeScript type for the annotation of a parameter; None if the annotation is too wide."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint in SIMPLE:
         return SIMPLE[hint]
@@ -148,7 +149,7 @@ def _is_ours(hint: Any) -> bool:
 
 
 def result_type(hint: Any, name: str = "", seen: set[type] | None = None) -> str:
-    """TypeScript type of a result; the classes in it are added to `seen`."""
+    """Return the TypeScript type of a result; add its classes to `seen`."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint in SIMPLE:
         return SIMPLE[hint]
@@ -182,7 +183,7 @@ def result_type(hint: Any, name: str = "", seen: set[type] | None = None) -> str
 
 
 def returned(function: Any, hint: Any, parameters: Sequence[inspect.Parameter], seen: set[type]) -> str:
-    """TypeScript type of what a function gives, from its name, annotation and options."""
+    """Return the TypeScript type of a function's result, from its name, annotation and options."""
     given, name = {p.name for p in parameters}, function.__name__
     if found := RESULTS.get(function.__qualname__) or RESULTS.get(name):
         return found
@@ -198,7 +199,7 @@ def returned(function: Any, hint: Any, parameters: Sequence[inspect.Parameter], 
 
 
 def _flagged(flags: Sequence[str], arrays: int = 1) -> str:
-    """One array more for every flag that is true."""
+    """Return the type of a result with one more array for every flag that is true."""
     if not flags:
         return f"[{', '.join(['Numbers<D>'] * arrays)}]" if arrays > 1 else "Numbers<D>"
     more, same = _flagged(flags[1:], arrays + 1), _flagged(flags[1:], arrays)
@@ -208,7 +209,7 @@ def _flagged(flags: Sequence[str], arrays: int = 1) -> str:
 
 
 def fields_of(cls: type) -> dict[str, Any]:
-    """Annotations of the public attributes of a class's objects, as `describe_object` finds them."""
+    """Return the annotations of the public attributes of a class's objects, as `describe_object` finds them."""
     known = {n: h for n, h in typing.get_type_hints(cls).items() if not n.startswith("_")}
     for name, value in inspect.getmembers(cls, lambda x: isinstance(x, property)):
         if not name.startswith("_"):
@@ -217,14 +218,14 @@ def fields_of(cls: type) -> dict[str, Any]:
 
 
 def is_scalar(hint: Any) -> bool:
-    """Whether an attribute is among an object's `fields`: a number, text, truth or nothing."""
+    """Return whether an attribute is one of an object's `fields`: a number, text, boolean or None."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return all(is_scalar(a) for a in typing.get_args(hint))
     return hint in SIMPLE or typing.get_origin(hint) is typing.Literal
 
 
 def is_data(hint: Any) -> bool:
-    """Whether an attribute can be handed over, and its annotation says what it is."""
+    """Return whether an attribute can be passed to JavaScript and its annotation determines its type."""
     inner = typing.get_args(hint)
     if typing.get_origin(hint) in (typing.Union, types.UnionType, list, tuple, dict, Mapping, Sequence):
         return all(a is ... or is_data(a) for a in inner)
@@ -232,7 +233,7 @@ def is_data(hint: Any) -> bool:
 
 
 def option_docs(function: Any) -> dict[str, str]:
-    """The description of each parameter in the Args section of a docstring."""
+    """Return the description of each parameter in the Args section of a docstring."""
     lines = (inspect.getdoc(function) or "").splitlines()
     out: dict[str, str] = {}
     names: list[str] = []
@@ -253,5 +254,5 @@ def option_docs(function: Any) -> dict[str, str]:
 
 
 def public(cls: type) -> list[tuple[str, Callable[..., Any]]]:
-    """Public methods of a class that JavaScript can call."""
+    """Return the public methods of a class that JavaScript can call."""
     return [(name, getattr(cls, name)) for name in bridge.methods(cls)]

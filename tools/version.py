@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ("src/graphattend/__init__.py", r'^__version__ = "(.*)"$')
-#: Files whose formats want the version too, and a pattern for the one place in each.
+#: Files that contain a copy of the version, and the pattern of its place in each.
 COPIES = [
     ("CITATION.cff", r"^version: (.*)$"),
     ("js/package.json", r'^  "version": "(.*)",$'),
@@ -39,32 +39,32 @@ class Section(NamedTuple):
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """A version as something that can be compared; exits if it is not three numbers."""
+    """Return a version as three numbers; exit if it is not."""
     if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", version):
         sys.exit(f"{version!r}: expected three numbers such as 0.2.0")
     return tuple(map(int, version.split(".")))
 
 
 def found(path: Path, pattern: str) -> list[str]:
-    """What a pattern finds in a file."""
+    """Return all matches of a pattern in a file."""
     return [match[1] for match in re.finditer(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)]
 
 
 def replace(path: Path, pattern: str, version: str) -> None:
-    """Write the version into the place that a pattern finds."""
+    """Replace the version at the place of a pattern."""
     text = path.read_text(encoding="utf-8")
     new = re.sub(pattern, lambda match: match[0].replace(match[1], version), text, flags=re.MULTILINE)
     path.write_text(new, encoding="utf-8")
 
 
 def current(root: Path = ROOT) -> str:
-    """The version."""
+    """Return the version."""
     (version,) = found(root / SOURCE[0], SOURCE[1])
     return version
 
 
 def sections(root: Path = ROOT) -> list[Section]:
-    """The versions of the changelog, the latest first; "Unreleased" has no date."""
+    """Return the sections of the changelog, the latest first; "Unreleased" has no date."""
     text = (root / CHANGELOG).read_text(encoding="utf-8")
     heads = list(re.finditer(r"^## \[(.*?)\](?: - (.*))?$", text, re.MULTILINE))
     ends = [head.start() for head in heads[1:]] + [len(text)]
@@ -72,7 +72,7 @@ def sections(root: Path = ROOT) -> list[Section]:
 
 
 def faults(root: Path = ROOT) -> Iterator[str]:
-    """What is wrong: a copy that differs, a section without a date, versions or headings out of order."""
+    """Yield the faults: a copy that differs, a section without a date, versions or headings out of order."""
     version = current(root)
     for name, pattern in COPIES:
         if (there := found(root / name, pattern)) != [version]:
@@ -98,7 +98,7 @@ def faults(root: Path = ROOT) -> Iterator[str]:
 
 
 def notes(root: Path = ROOT) -> str:
-    """The changelog's section of the current version."""
+    """Return the changelog's section of the current version."""
     version = current(root)
     for section in sections(root):
         if section.version == version:
@@ -107,7 +107,7 @@ def notes(root: Path = ROOT) -> str:
 
 
 def release(version: str, root: Path = ROOT) -> None:
-    """Set the version everywhere, and give the unreleased changes its name and the date of today."""
+    """Set the version everywhere, and turn the section Unreleased into a section of this version with today's date."""
     if numbers(version) < numbers(current(root)):
         sys.exit(f"{version} is older than {current(root)}")
     if version in [section.version for section in sections(root)]:

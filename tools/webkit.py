@@ -1,8 +1,9 @@
 """Print the path of a WebKit to test with: Playwright's, or a WebKitWebDriver, which is WebKitGTK's.
 
-Order: the WEBKIT environment variable, the browser that Playwright downloaded, a driver on the machine, Debian's packages,
-unpacked into the machine's cache. WebKitGTK's paths are compiled into it, so the packages and all that they need are a root of
-their own, in which the driver is started; this needs Linux' namespaces (`unshare`), and no rights.
+Order: the WEBKIT environment variable, the browser that Playwright downloaded, a driver on the machine, Debian's
+packages, unpacked into the machine's cache. WebKitGTK's paths are compiled into it, so its packages and all their
+dependencies are unpacked as a root file system, in which the driver is started. This needs Linux namespaces (`unshare`),
+but no root rights.
 """
 
 import subprocess
@@ -16,14 +17,14 @@ import pyodide_dist
 SUITE = "bookworm"
 PACKAGES = ["webkit2gtk-driver", "xvfb", "dash", "coreutils", "fontconfig-config", "fonts-dejavu-core"]
 
-#: What the packages' scripts would do: schemas, types of files and readers of pictures for GTK.
+#: Commands that the packages' scripts would run: GTK's schemas, file types and image loaders.
 PREPARED = [
     "glib-2.0/glib-compile-schemas /usr/share/glib-2.0/schemas",
     "gdk-pixbuf-2.0/gdk-pixbuf-query-loaders --update-cache",
 ]
 LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 
-#: Starts the driver in its root, with a screen that nobody sees; what it starts ends with it.
+#: Script that starts the driver in its root with a virtual screen; its child processes end with it.
 START = """#!/bin/sh
 root=$(dirname "$(readlink -f "$0")")/root
 exec unshare --map-root-user --mount --pid --fork --kill-child sh -c '
@@ -39,7 +40,7 @@ exec chroot "$root" env -i PATH=/usr/bin HOME=/tmp LANG=C.UTF-8 DISPLAY=":$(cat 
 
 
 def prepare(root: Path) -> None:
-    """Make what GTK looks things up in."""
+    """Create the files that GTK reads."""
     commands = [*(f"{LIBRARIES}/{command}" for command in PREPARED), "/usr/bin/update-mime-database /usr/share/mime"]
     for command in commands:
         inside = ["unshare", "--map-root-user", "chroot", str(root), *command.split()]
@@ -49,7 +50,7 @@ def prepare(root: Path) -> None:
 
 
 def fill(apt: debian.Apt, root: Path) -> None:
-    """Make a root of the packages and of all that they need."""
+    """Create a root file system of the packages and all their dependencies."""
     print("Fetching Debian's WebKit and all that it needs (once)", file=sys.stderr, flush=True)
     apt.get("update")
     apt.get("--download-only", "install", *PACKAGES)
@@ -58,13 +59,13 @@ def fill(apt: debian.Apt, root: Path) -> None:
 
 
 def fetched() -> str | None:
-    """Path of Debian's driver in the cache, or None if it cannot be had."""
+    """Return the path of Debian's driver in the cache, or None if it is not available."""
     start = pyodide_dist.cache_folder() / "webkit" / "newest" / "WebKitWebDriver"
     return browsers.from_debian(start, START, [SUITE, f"{SUITE}-security"], fill)
 
 
 def find() -> str:
-    """Path of a WebKit, fetching one when the machine has none."""
+    """Return the path of a WebKit; fetch one if the machine has none."""
     own, installed = lambda: browsers.playwrights_own("webkit"), lambda: browsers.on_machine("WebKitWebDriver")
     return browsers.find("webkit", own, installed, fetched)
 
