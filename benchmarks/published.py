@@ -1,10 +1,10 @@
-"""Published results and ours, on data that packages ship and on Cora.
+"""Published results compared with ours, on data from packages and on Cora.
 
     python -m benchmarks.published [CORA.npz] [--only NAME ...] [--seeds 5]
 
 measures every row (or those named), writes ``benchmarks/results/published.json`` and the table in ``docs/evaluate.md``.
-Rows that have a benchmark of their own (`benchmarks.cora`, `benchmarks/poincare_mammals.py --published`) take their
-figures from its results. Beside every result stands the best simple way of the same task.
+Rows with their own benchmark (`benchmarks.cora`, `benchmarks/poincare_mammals.py --published`) take their figures from its
+results. The table also lists the best baseline of each task.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 CACHE = ROOT / "build" / "published"
 
-#: Steps of an embedding.
+#: Optimization steps of an embedding.
 STEPS = 1500
-#: Name of a result and its values, one per seed, or (mean, standard deviation).
+#: Name of a result, and its values per seed or (mean, standard deviation).
 Result = tuple[str, Any]
 Row = dict[str, Any]
 
 
 def row(what: str, published: str, ours: Result, simple: Result | None, conditions: str, unit: str = "%") -> Row:
-    """One line of the table."""
+    """Return one row of the table."""
     return {
         "what": what,
         "published": published,
@@ -44,7 +44,7 @@ def row(what: str, published: str, ours: Result, simple: Result | None, conditio
 
 
 def told(result: Result, unit: str) -> str:
-    """A result in words: mean and standard deviation over the seeds."""
+    """Format a result: name, mean and standard deviation over the seeds."""
     name, values = result
     values = np.atleast_1d(np.asarray(values, float)) * (100 if unit == "%" else 1)
     digits = 1 if unit == "%" else 3
@@ -53,13 +53,13 @@ def told(result: Result, unit: str) -> str:
 
 
 def evaluated(graph: ga.NeighborGraph, task: str, seeds: int, **options: Any) -> ga.Evaluation:
-    """`ga.evaluate` with the cache of this benchmark."""
+    """Call `ga.evaluate` with the cache of this benchmark."""
     CACHE.mkdir(parents=True, exist_ok=True)
     return ga.evaluate(graph, task, seeds=seeds, cache=CACHE, **options)
 
 
 def best(found: ga.Evaluation) -> tuple[Result, Result]:
-    """The best mechanism and the best baseline with their values."""
+    """Return the best mechanism and the best baseline with their values."""
     own, base = found.best, found.best_baseline or ""
     return (own, found[own].values(found.primary)), (base, found[base].values(found.primary))
 
@@ -68,7 +68,7 @@ def best(found: ga.Evaluation) -> tuple[Result, Result]:
 
 
 def cora_labels(seeds: int, cora: Path) -> list[Row]:
-    """The network of the paper, and those of `evaluate`, on the Planetoid split."""
+    """Compare the paper's network and those of `evaluate` on the Planetoid split."""
     stored = json.loads((RESULTS / "cora.json").read_text("utf-8"))
     task = read(cora)
     gat = ga.create("edge_featured", dim=32, num_heads=4)
@@ -86,7 +86,7 @@ def cora_labels(seeds: int, cora: Path) -> list[Row]:
 
 
 def cora_links(seeds: int, cora: Path) -> list[Row]:
-    """Links held out as in Chami et al.: 5 % for validation, 10 % for the test."""
+    """Predict links held out as in Chami et al.: 5 % for validation, 10 % for the test."""
     task = read(cora)
     own = task.graph.targets != task.graph.indices
     edges = np.stack([task.graph.indices[own], task.graph.targets[own]])
@@ -104,7 +104,7 @@ def cora_links(seeds: int, cora: Path) -> list[Row]:
 
 
 def mammals(seeds: int, cora: Path) -> list[Row]:
-    """The hierarchy of WordNet, embedded by the authors' schedule."""
+    """Embed WordNet's hierarchy by the authors' schedule."""
     stored = json.loads((RESULTS / "poincare_mammals_published.json").read_text("utf-8"))
     by = {(r["geometry"], r["dim"]): r["map"] for r in stored["results"]}
     return [
@@ -120,7 +120,7 @@ def mammals(seeds: int, cora: Path) -> list[Row]:
 
 
 def karate(seeds: int, cora: Path) -> list[Row]:
-    """Who sides with whom after the club's split, from the two leaders alone."""
+    """Predict the members' sides after the karate club's split, given only those of the two leaders."""
     import networkx as nx
 
     club = nx.karate_club_graph()
@@ -141,11 +141,11 @@ def karate(seeds: int, cora: Path) -> list[Row]:
 
 
 def distortions(graph: Any) -> dict[str, float]:
-    """Mean relative error of distances in two dimensions, hyperbolic and Euclidean, by Adam on that error's square."""
+    """Return the mean relative error of distances in two dimensions, hyperbolic and Euclidean, fitted by Adam."""
     import networkx as nx
 
     exact = np.asarray(nx.floyd_warshall_numpy(graph))
-    # Both start from classical scaling: the leading eigenvectors of the centred squares.
+    # Both start from classical scaling: the leading eigenvectors of the centred squared distances.
     centred = exact**2 - (exact**2).mean(axis=0)
     values, vectors = np.linalg.eigh(-(centred - centred.mean(axis=1, keepdims=True)) / 2)
     start = vectors[:, -2:] * np.sqrt(values[-2:])
@@ -155,7 +155,7 @@ def distortions(graph: Any) -> dict[str, float]:
 
 
 def placed(space: ga.geometry.Manifold, start: np.ndarray, i: np.ndarray, j: np.ndarray, wanted: np.ndarray) -> float:
-    """Points of a space, and a factor, whose distances are those wanted: the mean relative error that is left."""
+    """Fit points of a space and a factor to the wanted distances; return the remaining mean relative error."""
     params = {"tangent": start, "log_factor": np.zeros(())}
     optimizer = ga.training.Adam(lr=0.02)
     state, least = optimizer.init(params), np.inf
@@ -176,7 +176,7 @@ def placed(space: ga.geometry.Manifold, start: np.ndarray, i: np.ndarray, j: np.
 
 
 def in_the_plane(graph: Any, name: str, published: str) -> list[Row]:
-    """How well two dimensions hold the distances of a graph."""
+    """Measure how well two dimensions represent the distances of a graph."""
     found = distortions(graph)
     spaces = [(space, found[space]) for space in ("hyperbolic", "Euclidean")]
     task = f"{name}, mean relative error of distances"
@@ -184,21 +184,21 @@ def in_the_plane(graph: Any, name: str, published: str) -> list[Row]:
 
 
 def tree(seeds: int, cora: Path) -> list[Row]:
-    """A binary tree of 63 nodes."""
+    """Embed a binary tree of 63 nodes."""
     import networkx as nx
 
     return in_the_plane(nx.balanced_tree(2, 5), "binary tree of 63 nodes", "0 in the limit (hyperbolic, Sarkar 2011)")
 
 
 def grid(seeds: int, cora: Path) -> list[Row]:
-    """A grid of 8 × 8."""
+    """Embed a grid of 8 × 8 nodes."""
     import networkx as nx
 
     return in_the_plane(nx.grid_2d_graph(8, 8), "grid of 8 × 8", "–")
 
 
 def digits(seeds: int, cora: Path) -> list[Row]:
-    """scikit-learn's example of few labels: 340 digits, 40 of them labelled, on the graph of 8 nearest neighbours."""
+    """Run scikit-learn's example of few labels: 340 digits, 40 labelled, on the graph of 8 nearest neighbours."""
     from sklearn import datasets
     from sklearn.semi_supervised import LabelSpreading
 
@@ -209,7 +209,7 @@ def digits(seeds: int, cora: Path) -> list[Row]:
     known, unknown = np.arange(40), np.arange(40, 340)
     spread = LabelSpreading(gamma=0.25, max_iter=20).fit(x, np.where(np.arange(340) < 40, labels, -1))
     reference = float((spread.transduction_[unknown] == labels[unknown]).mean())
-    split = {"train": known, "validation": known, "test": unknown}  # each digit is among the 40, and not among 30
+    split = {"train": known, "validation": known, "test": unknown}  # 40 labels contain every digit; 30 do not
     graph = ga.NeighborGraph.knn(x, 8)
     keys = ["scaled_dot_product", "graph_rope", "edge_featured"]
     found = evaluated(graph, "labels", seeds, mechanisms=keys, x=x, labels=labels, split=split)
@@ -229,7 +229,7 @@ ROWS: dict[str, Callable[[int, Path], list[Row]]] = {
 
 
 def table(found: dict[str, list[Row]]) -> str:
-    """The rows as Markdown."""
+    """Format the rows as Markdown."""
     names = ("what", "published", "ours", "simple", "conditions")
     lines = ["| | published | ours | the simple way | conditions |", "|---|---|---|---|---|"]
     lines += ["| " + " | ".join(r[name] for name in names) + " |" for key in ROWS for r in found.get(key, [])]
@@ -237,7 +237,7 @@ def table(found: dict[str, list[Row]]) -> str:
 
 
 def main() -> None:
-    """Measure row after row, and write."""
+    """Measure the rows one by one, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("cora", type=Path, nargs="?")
     parser.add_argument("--only", nargs="*", choices=ROWS, default=list(ROWS))
