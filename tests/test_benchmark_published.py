@@ -1,4 +1,4 @@
-"""The benchmark of published results: embeddings by distance, the table."""
+"""The benchmark of published results: embeddings by distance, and the table."""
 
 import networkx as nx
 import pytest
