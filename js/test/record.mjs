@@ -17,7 +17,7 @@ export function record(table, name, row) {
 export const versionOf = (modules, name) =>
   JSON.parse(readFileSync(join(modules, name, "package.json"), "utf8")).version;
 
-/** A test of the package in one environment; `test` may return the version of what it ran in. */
+/** Test the package in one environment; `test` may return the version of the environment. */
 export function environment(name, where, test) {
   it(name, { timeout: 300_000 }, async () => {
     record("environments", name, { version: "", where, result: "failed" });
