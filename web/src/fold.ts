@@ -1,8 +1,8 @@
-// Large graphs in short: the nodes of a group become one, and its row is the mean of theirs.
+// Folded graphs: each group of nodes becomes one node, whose row is the mean of the members' rows.
 
 import { degrees, size, sources, type Graph } from "./graph.js";
 
-/** Rounds of moves, and levels of groups of groups. */
+/** Maximum number of rounds of moves, and of levels of aggregation. */
 const MOST_ROUNDS = 10,
   MOST_LEVELS = 10;
 
@@ -13,19 +13,19 @@ export interface Grouped {
 }
 
 export interface Folded {
-  /** Groups, and the nodes of the groups that are open. */
+  /** The folded graph: closed groups, and the nodes of open groups. */
   graph: Graph;
-  /** The place of every node of the whole graph in it. */
+  /** Place of every original node in the folded graph. */
   of: Int32Array;
-  /** The nodes that each place stands for. */
+  /** Original nodes of each place. */
   members: number[][];
-  /** The name of the group where a place stands for one. */
+  /** Name of the group, if a place is one. */
   group: (string | undefined)[];
-  /** The edge of the folded graph that every edge of the whole one is part of. */
+  /** Edge of the folded graph for every original edge. */
   edge: Int32Array;
 }
 
-/** The classes of the nodes where they are known, else communities. */
+/** Return the nodes' classes if known, otherwise communities. */
 export function grouped(graph: Graph): Grouped {
   const { labels } = graph;
   if (labels !== null) {
@@ -48,8 +48,8 @@ export function grouped(graph: Graph): Grouped {
 }
 
 /**
- * Communities by modularity (Blondel et al. 2008): every node moves to the neighbouring community that gains most, then
- * the communities are the nodes, until nothing moves.
+ * Find communities by modularity (Blondel et al. 2008): every node moves to the neighbouring community with the largest gain;
+ * then the communities become the nodes, until nothing moves.
  */
 export function communities(nodes: number, from: ArrayLike<number>, to: ArrayLike<number>): Int32Array {
   let pairs = Array.from({ length: from.length }, (_, e) => [from[e]!, to[e]!, 1] as [number, number, number]);
@@ -123,7 +123,7 @@ function oneLevel(count: number, pairs: readonly [number, number, number][]): In
   return of;
 }
 
-/** The graph with every group as one node, but for those that are open. */
+/** Return the graph with every group as one node, except open groups. */
 export function folded(graph: Graph, { names, of: group }: Grouped, open: readonly string[]): Folded {
   const isOpen = names.map((name) => open.includes(name)),
     place = new Map<number, number>();
@@ -166,7 +166,7 @@ export function folded(graph: Graph, { names, of: group }: Grouped, open: readon
   return { graph: short, of, members, group: groupOf, edge };
 }
 
-/** The mean of the rows that a place stands for: what its members together give to each other place. */
+/** Return the mean of the members' rows of a place: their attention to each other place. */
 export function foldedWeights({ edge, graph, of }: Folded, whole: Graph, weights: ArrayLike<number>): Float64Array {
   const out = new Float64Array(graph.indices.length),
     from = sources(whole),

@@ -1,21 +1,21 @@
-// One row of attention taken apart, in double precision: what each step gives for every neighbour of a node.
+// The steps of one row of attention in double precision, with the result of each step for every neighbour.
 
 import { latent, row, scaled, size, type Graph, type Parameters } from "./graph.js";
 import type { Options } from "./state.js";
 
 export interface Step {
   name: string;
-  /** As one would write it. */
+  /** The formula. */
   formula: string;
   /** One number per neighbour. */
   values: number[];
 }
 
 export interface Explained {
-  /** Edges of the row, and the nodes that they lead to. */
+  /** Edges of the row, and their neighbours. */
   at: number[];
   to: number[];
-  /** From vectors to the score, per head; mechanisms without heads have one. */
+  /** Steps from vectors to the score, per head; mechanisms without heads have one. */
   heads: {
     name: string;
     steps: Step[];
@@ -29,7 +29,7 @@ export interface Explained {
   weights: number[];
 }
 
-/** The largest number of a list of any length. */
+/** Return the largest number of a list of any length. */
 export const largestOf = (list: ArrayLike<number>): number => {
   let most = -Infinity;
   for (let i = 0; i < list.length; i++) most = Math.max(most, list[i]!);
@@ -46,7 +46,7 @@ export function softmax(scores: readonly number[]): number[] {
   return shares.map((s) => s / sum);
 }
 
-/** Distance in the Poincaré ball of that curvature. */
+/** Return the distance in the Poincaré ball of this curvature. */
 export function poincareDistance(x: readonly number[], y: readonly number[], curvature = -1): number {
   const c = -curvature,
     squared = dot(
@@ -56,10 +56,10 @@ export function poincareDistance(x: readonly number[], y: readonly number[], cur
   return (2 / Math.sqrt(c)) * Math.asinh(Math.sqrt((c * squared) / ((1 - c * dot(x, x)) * (1 - c * dot(y, y)))));
 }
 
-/** Longer rows are not taken apart. */
+/** Steps are not shown for longer rows. */
 const MOST_EXPLAINED = 5000;
 
-/** What stands between vectors and weights; undefined for mechanisms that only Python can take apart. */
+/** Return the steps from vectors to weights, or undefined if only Python can compute them. */
 export function explain(
   graph: Graph,
   key: string,

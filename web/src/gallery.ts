@@ -1,4 +1,4 @@
-// The graphs that the page brings along.
+// The graphs that the page includes.
 
 import type { Graph, Parameters } from "./graph.js";
 

@@ -1,4 +1,4 @@
-// A graph and attention over it, and what the views read off them. Pure functions.
+// A graph, attention over it, and the quantities that views show. Pure functions.
 
 import type { Options } from "./state.js";
 
@@ -24,19 +24,19 @@ export interface Graph {
   edges: number;
   edgeWeights: number[] | null;
   layers: number[] | null;
-  /** Class of every node, where known. */
+  /** Class of every node, if known. */
   labels: string[] | null;
   dim: number;
-  /** Latent vectors, row by row (V · dim); empty until they are known. */
+  /** Latent vectors, row-major (V · dim); empty until they are known. */
   latents: number[];
-  /** Where to draw the nodes, in the unit square (V · 2); empty until it is known. */
+  /** Positions of the nodes in the unit square (V · 2); empty until they are known. */
   positions: number[];
-  /** Weights that were found beforehand, by mechanism with its default options. */
+  /** Precomputed weights by mechanism, with default options. */
   results: Record<string, number[]>;
   skipped: Record<string, string>;
   advice?: Advice;
   parameters: Record<string, Parameters>;
-  /** Whether the latent vectors are not those that the graph alone gives. */
+  /** Whether the latent vectors were not computed from the graph alone. */
   ownLatents?: boolean;
   search?: { layers: Layer[]; entry: number; points: number[] };
 }
@@ -47,15 +47,15 @@ export interface Advice {
   reasons: string[];
 }
 
-/** What one mechanism did with the graph. */
+/** A mechanism's result on the graph. */
 export interface Result {
   key: string;
   options: Options;
-  /** One weight per edge, heads averaged. */
+  /** One weight per edge, averaged over the heads. */
   weights: ArrayLike<number>;
-  /** Who computed it. */
+  /** The source of the result. */
   by: "beforehand" | "kernels" | "python";
-  /** Per head, where the kernels found them (K · H). */
+  /** Weights per head (K · H), if the kernels computed them. */
   heads?: { count: number; weights: ArrayLike<number> };
 }
 
@@ -68,14 +68,14 @@ export interface Edge {
 
 export const size = (graph: Graph): number => graph.nodes.length;
 
-/** The node that every edge starts from, in the order of the edges. */
+/** Return the attending node (row) of every edge, in edge order. */
 export function sources({ indptr }: Pick<Graph, "indptr">): Int32Array {
   const out = new Int32Array(indptr.at(-1) ?? 0);
   for (let i = 0; i + 1 < indptr.length; i++) out.fill(i, indptr[i], indptr[i + 1]);
   return out;
 }
 
-/** The edges of one node's row. */
+/** Return the edges of one node's row. */
 export function row(graph: Graph, weights: ArrayLike<number>, node: number): Edge[] {
   const out: Edge[] = [];
   for (let at = graph.indptr[node]!; at < graph.indptr[node + 1]!; at++)
@@ -83,7 +83,7 @@ export function row(graph: Graph, weights: ArrayLike<number>, node: number): Edg
   return out;
 }
 
-/** What is found of an array is found once, and kept as long as the array is; what else it takes is always the same. */
+/** Cache a function of an array for as long as the array lives; its other arguments must not change. */
 function once<K extends object, R extends unknown[], T>(find: (of: K, ...rest: R) => T): (of: K, ...rest: R) => T {
   const known = new WeakMap<K, T>();
   return (of, ...rest) => {
@@ -96,7 +96,7 @@ function once<K extends object, R extends unknown[], T>(find: (of: K, ...rest: R
 const steps = once((indptr: readonly number[]) => indptr.slice(1).map((end, i) => end - indptr[i]!));
 export const degrees = ({ indptr }: Graph): readonly number[] => steps(indptr);
 
-/** Attention that every node receives. */
+/** Return the attention that every node receives. */
 export function received(graph: Graph, weights: ArrayLike<number>): number[] {
   const out = new Array<number>(size(graph)).fill(0);
   graph.indices.forEach((to, e) => {
@@ -105,20 +105,20 @@ export function received(graph: Graph, weights: ArrayLike<number>): number[] {
   return out;
 }
 
-/** Positions of the `count` largest values, largest first. */
+/** Return the positions of the `count` largest values, in decreasing order. */
 export function largest(values: ArrayLike<number>, count: number): number[] {
   return Array.from(values, (_, i) => i)
     .sort((a, b) => values[b]! - values[a]! || a - b)
     .slice(0, count);
 }
 
-/** The node of that name, else the best connected one. */
+/** Return the node of this name, or the best connected node. */
 export function nodeOf(graph: Graph, name: string): number {
   const at = graph.nodes.indexOf(name);
   return at >= 0 ? at : (largest(degrees(graph), 1)[0] ?? 0);
 }
 
-/** The neighbours that a node attends to most; parallel edges are added up. */
+/** Return the neighbours that a node attends to most, with parallel edges summed. */
 export function topOf(graph: Graph, weights: ArrayLike<number>, node: number, count: number): Edge[] {
   const total = new Map<number, Edge>();
   for (let at = graph.indptr[node]!; at < graph.indptr[node + 1]!; at++) {
@@ -130,7 +130,7 @@ export function topOf(graph: Graph, weights: ArrayLike<number>, node: number, co
   return [...total.values()].sort((a, b) => b.weight - a.weight || a.to - b.to).slice(0, count);
 }
 
-/** Entropy of one node's weights in nats; undefined where it has no neighbours. */
+/** Return the entropy of a node's weights in nats, or undefined if it has no neighbours. */
 export function entropy({ indptr }: Graph, weights: ArrayLike<number>, node: number): number | undefined {
   const [from, end] = [indptr[node]!, indptr[node + 1]!];
   let sum = 0;
@@ -141,7 +141,7 @@ export function entropy({ indptr }: Graph, weights: ArrayLike<number>, node: num
   return from === end ? undefined : Math.max(0, sum);
 }
 
-/** Means over the nodes that have neighbours: the entropy of their weights, and its exponential. */
+/** Return the means, over nodes with neighbours, of the weights' entropy and its exponential. */
 export const spreadOf = once((weights: ArrayLike<number>, graph: Graph) => {
   const found = graph.nodes.map((_, node) => entropy(graph, weights, node));
   return { entropy: mean(found), effective: mean(found.map((h) => (h === undefined ? undefined : Math.exp(h)))) };
@@ -152,7 +152,7 @@ export function mean(values: readonly (number | undefined)[]): number {
   return known.length === 0 ? 0 : known.reduce((a, b) => a + b, 0) / known.length;
 }
 
-/** How much weight two mechanisms share: the mean over nodes of Σ min(p, q). */
+/** Return the weight that two mechanisms share: the mean over nodes of Σ min(p, q). */
 export const agreement = (graph: Graph, p: ArrayLike<number>, q: ArrayLike<number>): number => sharedWith(p, graph)(q);
 const sharedWith = once((p: ArrayLike<number>, graph: Graph) =>
   once((q: ArrayLike<number>) => {
@@ -162,7 +162,7 @@ const sharedWith = once((p: ArrayLike<number>, graph: Graph) =>
   }),
 );
 
-/** The attention that two mechanisms share at every node, Σ min(p, q); nodes without neighbours have none. */
+/** Return the attention that two mechanisms share at every node, Σ min(p, q); 0 without neighbours. */
 export function sharedAt(graph: Graph, p: ArrayLike<number>, q: ArrayLike<number>): (number | undefined)[] {
   return graph.nodes.map((_, node) => {
     const edges = row(graph, p, node);
@@ -170,7 +170,7 @@ export function sharedAt(graph: Graph, p: ArrayLike<number>, q: ArrayLike<number
   });
 }
 
-/** Weights among some nodes: row attends to column. */
+/** Return the weights among some nodes: the row's node attends to the column's node. */
 export function weightMatrix(graph: Graph, weights: ArrayLike<number>, nodes: readonly number[]): number[][] {
   const column = new Map(nodes.map((n, i) => [n, i]));
   return nodes.map((node) => {
@@ -183,11 +183,11 @@ export function weightMatrix(graph: Graph, weights: ArrayLike<number>, nodes: re
   });
 }
 
-/** Latent vector of a node. */
+/** Return the latent vector of a node. */
 export const latent = (graph: Graph, node: number): number[] =>
   graph.latents.slice(node * graph.dim, (node + 1) * graph.dim);
 
-/** Latent vectors in the range a mechanism is made for: of mean length √D for dot products, or within the ball of a curvature. */
+/** Scale latent vectors for a mechanism: to mean norm √D for dot products, or into the ball of a curvature. */
 export function scaled(graph: Graph, ball?: number): Float64Array {
   const { dim, latents } = graph,
     nodes = size(graph);
@@ -199,7 +199,7 @@ export function scaled(graph: Graph, ball?: number): Float64Array {
   return Float64Array.from(latents, (x) => (Number.isFinite(reach) ? x * reach : x));
 }
 
-/** The graph without the edges from one node to some others; `kept` says which edges stayed. */
+/** Return the graph without the edges from one node to some others; `kept` lists the remaining edges. */
 export function without(
   graph: Graph,
   node: number,
@@ -216,7 +216,7 @@ export function without(
   return { indptr, indices: kept.map((e) => graph.indices[e]!), kept };
 }
 
-/** Whether an undirected graph is like a tree: how many edges it has beyond those that join its parts. */
+/** Describe how tree-like an undirected graph is, by its number of edges beyond a spanning forest. */
 export function treeLikeness(graph: Graph): { parts: number; extra: number; edges: number } {
   const root = graph.nodes.map((_, i) => i);
   const find = (i: number): number => {

@@ -1,4 +1,4 @@
-// Where everything begins: the graph and the kernels at once, Python behind.
+// Entry point: loads the graph and the kernels first, then Python.
 
 import type { Schema } from "graphattend";
 import { render } from "preact";
@@ -30,7 +30,7 @@ async function start(): Promise<void> {
   addEventListener("hashchange", () => session.goTo(location.hash));
   dropsOpen(session);
   await session.begin(kernels);
-  await kernels.catch(() => undefined); // without them Python answers
+  await kernels.catch(() => undefined); // without kernels, Python answers
   await drawn();
   try {
     const { Python } = await import("./compute/python.js");
@@ -49,14 +49,14 @@ async function start(): Promise<void> {
     void navigator.serviceWorker.register("sw.js").catch(() => undefined);
 }
 
-/** When the first answer is on the screen. A hidden page draws nothing, so half a second is the longest. */
+/** Resolve when the first answer is on the screen, or after half a second, because hidden pages draw nothing. */
 const drawn = (): Promise<void> =>
   new Promise((resolve) => {
     setTimeout(resolve, 500);
     requestAnimationFrame(() => setTimeout(resolve));
   });
 
-/** Files may be dropped anywhere, and graphs pasted. */
+/** Accept files dropped anywhere, and pasted graphs. */
 function dropsOpen(session: Session): void {
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {

@@ -1,19 +1,19 @@
-// A sparse pattern: which positions see which. A few shapes together, and single pairs that were drawn or erased by hand.
+// A sparse attention pattern: a union of shapes, with single pairs drawn or erased by hand.
 
 import { seeded, shuffled } from "./train/random.js";
 
 /** Positions of the pattern. A pair is a number: query · N + key. */
 export const N = 32;
 
-/** The least and the most of every number. */
+/** Limits of every number. */
 export const LIMITS = { window: [0, N - 1], globals: [0, 8], random: [0, 8], block: [1, 16] } as const;
 export type Size = keyof typeof LIMITS;
 const SIZES = Object.keys(LIMITS) as Size[];
 
 export interface Pattern extends Readonly<Record<Size, number>> {
-  /** Nobody sees what comes later. */
+  /** No query sees later keys. */
   readonly causal: boolean;
-  /** Pairs that differ from the shapes, rising. */
+  /** Pairs that differ from the shapes, in increasing order. */
   readonly drawn: readonly number[];
   readonly erased: readonly number[];
 }
@@ -31,11 +31,11 @@ export const PRESETS: Readonly<Record<string, Pattern>> = {
 };
 export const START_PATTERN = PRESETS["Local and global"]!;
 
-/** A number within its limits. */
+/** Clamp a number to its limits. */
 export const within = (name: Size, value: number): number =>
   Math.round(Math.min(LIMITS[name][1], Math.max(LIMITS[name][0], value)));
 
-/** Ones where the query sees the key, (N, N). */
+/** Return the mask (N, N), 1 where the query sees the key. */
 export function mask(p: Pattern): Uint8Array {
   const out = shapes(p);
   for (const pair of p.drawn) out[pair] = 1;
@@ -57,7 +57,7 @@ function shapes(p: Pattern): Uint8Array {
   return out;
 }
 
-/** The pattern in which these pairs are seen, or not. */
+/** Return the pattern with these pairs on or off. */
 export function withPairs(p: Pattern, pairs: readonly number[], on: boolean): Pattern {
   const base = shapes(p),
     drawn = new Set(p.drawn),
@@ -73,7 +73,7 @@ export function withPairs(p: Pattern, pairs: readonly number[], on: boolean): Pa
 
 export const equal = (a: Pattern, b: Pattern): boolean => String(toEntries(a)) === String(toEntries(b));
 
-/** The square of pairs around a pair. */
+/** Return the square of pairs around a pair. */
 export function square(pair: number, side: number): number[] {
   const [i, j] = [Math.floor(pair / N), pair % N].map((at) => at - Math.floor((side - 1) / 2)) as [number, number];
   const reach = (from: number): number[] =>
@@ -81,7 +81,7 @@ export function square(pair: number, side: number): number[] {
   return reach(i).flatMap((row) => reach(j).map((column) => row * N + column));
 }
 
-/** The pairs on the straight way from one pair to another. */
+/** Return the pairs on the straight line between two pairs. */
 export function way(from: number, to: number): number[] {
   const [a, b] = [Math.floor(from / N), from % N],
     [down, across] = [Math.floor(to / N) - a, (to % N) - b],
@@ -92,11 +92,11 @@ export function way(from: number, to: number): number[] {
   );
 }
 
-/** What the positions hear of each other when such layers are stacked. */
+/** How information spreads between positions when layers with this pattern are stacked. */
 export interface Reach {
-  /** Layers after which no position hears from a further one. */
+  /** Number of layers after which no more pairs are connected. */
   layers: number;
-  /** Pairs that never hear from each other; under a causal pattern, only of those that may. */
+  /** Number of pairs that are never connected; for a causal pattern, among the allowed pairs. */
   never: number;
 }
 
@@ -113,7 +113,7 @@ export function reach(seen: Uint8Array, causal: boolean): Reach {
   return out;
 }
 
-/** What differs from the pattern at the start, as names and texts for an address. */
+/** Return the differences from the initial pattern, as names and texts for an address. */
 export function toEntries(p: Pattern): [string, string][] {
   const whole = SIZES.filter((name) => p[name] !== START_PATTERN[name]).map((name) => [name, String(p[name])]);
   const pairs = (["drawn", "erased"] as const)
@@ -122,7 +122,7 @@ export function toEntries(p: Pattern): [string, string][] {
   return [...whole, ...(p.causal ? [["causal", "true"]] : []), ...pairs] as [string, string][];
 }
 
-/** The pattern of such texts; what cannot be read is as at the start. */
+/** Return the pattern of such texts; unreadable parts keep their initial values. */
 export function fromEntries(given: (name: string) => string | null): Pattern {
   const sizes = SIZES.map((name) => {
     const value = Number(given(name) ?? Number.NaN);
@@ -137,7 +137,7 @@ export function fromEntries(given: (name: string) => string | null): Pattern {
   };
 }
 
-/** Pairs as runs: query.key or query.key-key, counted from 0. */
+/** Format pairs as runs: query.key or query.key-key, counted from 0. */
 function runs(pairs: readonly number[]): string {
   const out: [number, number][] = [];
   for (const pair of pairs) {

@@ -1,4 +1,4 @@
-// Which controls a mechanism's JSON schema asks for.
+// Controls for the options in a mechanism's JSON schema.
 
 import type { Schema } from "graphattend";
 import type { Options, Value } from "./state.js";
@@ -10,10 +10,10 @@ export type Control =
   | { kind: "number"; name: string; help: string; value: number | null; step: string; min?: number; max?: number }
   | { kind: "json"; name: string; help: string; value: Value };
 
-/** Options that the page decides (dim) or that change nothing here (dropout acts in training alone). */
+/** Options that the page sets (dim) or that have no effect here (dropout acts only in training). */
 const HIDDEN = new Set(["dim", "check_finite", "dropout"]);
 
-/** The controls of a mechanism, with the values that they show. */
+/** Return the controls of a mechanism, with their values. */
 export function controls(schema: Schema, options: Options): Control[] {
   return Object.entries(schema.properties)
     .filter(([name]) => !HIDDEN.has(name))
@@ -60,14 +60,14 @@ function control(name: string, rule: Record<string, unknown>, value: Value): Con
   };
 }
 
-/** `options` with one value changed; a value that is the default is left out. */
+/** Return `options` with one value changed; defaults are left out. */
 export function withOption(schema: Schema, options: Options, name: string, value: Value): Options {
   const { [name]: _, ...rest } = options;
   const usual = schema.properties[name]?.["default"];
   return JSON.stringify(usual) === JSON.stringify(value) ? rest : { ...rest, [name]: value };
 }
 
-/** Those options that another mechanism has too, with the same meaning. */
+/** Return the options that another mechanism also has, with the same meaning. */
 export function shared(from: Schema | undefined, to: Schema, options: Options): Options {
   const same = (name: string): boolean =>
     JSON.stringify(from?.properties[name]) === JSON.stringify(to.properties[name]);

@@ -1,4 +1,4 @@
-// State → compute → views. Holds the state, asks whoever can answer, and tells when there is something new to draw.
+// State → compute → views. Holds the state, computes with kernels or Python, and reports when to redraw.
 
 import type { Progress, Schema } from "graphattend";
 import type { KernelCompute } from "./compute/kernels.js";
@@ -13,14 +13,14 @@ import { shared } from "./schema.js";
 import { DEFAULT_GRAPH, fromHash, IN_ADDRESS, onGraph, START, toHash, type Options, type State } from "./state.js";
 import { message, reworded } from "./words.js";
 
-/** Up to this size everything is found by itself; beyond, vectors come from projections and the rest when asked. */
+/** Larger graphs get vectors from projections, and the rest only on request. */
 const MOST_NODES = 1500,
   MOST_EDGES = 20_000;
 const small = (graph: Graph): boolean => size(graph) <= MOST_NODES && graph.indices.length <= MOST_EDGES;
-/** Changes of the address at once, and milliseconds for one more: Safari refuses more than 100 in 30 seconds. */
+/** Burst of address changes, and milliseconds per further one; Safari allows at most 100 in 30 seconds. */
 const MOST_WRITES = 20,
   WRITE_EVERY = 400;
-/** While a slider moves, the kernels' answers are enough: Python is asked when it has rested for so many milliseconds. */
+/** Milliseconds that a slider has to rest before Python is called; meanwhile the kernels answer. */
 const REST = 150;
 const KEPT = "graphattend.graph";
 
@@ -34,10 +34,10 @@ export interface Work {
 export class Session {
   state: State;
   graph: Graph | undefined;
-  /** The chosen mechanism with its options, and the one beside it. */
+  /** Results of the chosen mechanism with its options, and of the compared one. */
   chosen: Result | undefined;
   other: Result | undefined;
-  /** Every mechanism as it is by default. */
+  /** Results of every mechanism with default options. */
   results = new Map<string, Result>();
   skipped: Record<string, string> = {};
   kernels: KernelCompute | undefined;
@@ -47,37 +47,37 @@ export class Session {
   notice = "";
   work: Work | undefined;
   advice: Advice | undefined;
-  /** Python works on the state as it is. */
+  /** Whether Python is computing the current state. */
   busy = true;
-  /** There is nothing to show of the state as it is. */
+  /** Whether there is no result of the current state to show. */
   waiting = true;
-  /** The edge that is pointed at elsewhere than in the graph's picture. */
+  /** The edge that is pointed at outside the graph's picture. */
   peek: { from: string; to: string } | undefined;
-  /** Counts what was drawn. */
+  /** Number of redraws. */
   revision = 0;
-  /** Counts changes of options from elsewhere than their controls. */
+  /** Number of changes of options that did not come from their controls. */
   hand = 0;
   private asked = 0;
   private computed = 0;
   private draw: () => void = () => undefined;
   private lists: { of: string; lists: Lists; graph: Graph } | undefined;
-  /** How often the address may be written now, when that was reckoned, and a writing that waits. */
+  /** Remaining writes of the address, the time of this count, and a scheduled write. */
   private writes = MOST_WRITES;
   private written = 0;
   private later: ReturnType<typeof setTimeout> | undefined;
   private endLayout: () => void = () => undefined;
-  /** What was found for graphs that were shown before. */
+  /** Results of graphs that were shown before. */
   private readonly known = new WeakMap<Graph, Pick<Session, "results" | "skipped" | "advice">>();
   private file: { name: string; bytes: Uint8Array<ArrayBuffer> } | undefined;
 
   readonly schemas: Record<string, Schema>;
 
   constructor(schemas: Record<string, Schema>, hash: string) {
-    this.schemas = Object.assign(Object.create(null), schemas) as Record<string, Schema>; // no mechanism is called __proto__
+    this.schemas = Object.assign(Object.create(null), schemas) as Record<string, Schema>; // without inherited names such as __proto__
     this.state = this.settled(fromHash(hash));
   }
 
-  /** Call `draw` whenever there is something new to draw. */
+  /** Call `draw` after every change. */
   watch(draw: () => void): void {
     this.draw = draw;
   }
@@ -87,7 +87,7 @@ export class Session {
     this.draw();
   }
 
-  /** Show an edge in the graph's picture as long as it is pointed at. */
+  /** Highlight an edge in the graph's picture while it is pointed at. */
   point(from: string, to: string, on: boolean): void {
     if (!on && (this.peek?.from !== from || this.peek.to !== to)) return;
     this.peek = on ? { from, to } : undefined;
@@ -107,7 +107,7 @@ export class Session {
     void this.follow(before);
   }
 
-  /** Write the address: at once, but of the many changes that a drag makes only some, for browsers refuse too many. */
+  /** Write the address, but only some of the many changes during a drag, because browsers limit the rate. */
   private remember(): void {
     if (this.later !== undefined) return;
     const now = performance.now();
@@ -125,7 +125,7 @@ export class Session {
     }, WRITE_EVERY);
   }
 
-  /** Take the state of an address. */
+  /** Take over the state of an address. */
   goTo(hash: string): void {
     const before = this.state;
     this.state = this.settled(fromHash(hash));
@@ -133,7 +133,7 @@ export class Session {
     void this.follow(before);
   }
 
-  /** What an address wants, with what is not there replaced, and a word about it. */
+  /** Return an address's state with unknown values replaced, and set a notice about them. */
   private settled(wanted: State): State {
     const missing: string[] = [];
     let out = wanted;
@@ -171,7 +171,7 @@ export class Session {
     else this.tell();
   }
 
-  /** Get the graph of the state. */
+  /** Load the state's graph. */
   private async fetch(): Promise<void> {
     const wanted = this.state.graph;
     this.busy = this.waiting = true;
@@ -190,7 +190,7 @@ export class Session {
     this.tell();
   }
 
-  /** Put a graph in place of the one that is shown. */
+  /** Replace the shown graph. */
   private take(graph: Graph): void {
     if (this.graph === graph) return this.compute();
     this.endLayout();
@@ -230,7 +230,7 @@ export class Session {
     void this.complete(graph);
   }
 
-  /** Latent vectors and parameters that the graph does not bring along, then all other mechanisms. */
+  /** Compute missing latent vectors and parameters, then all other mechanisms. */
   private async complete(graph: Graph): Promise<void> {
     const { python } = this;
     if (python === undefined) return;
@@ -253,7 +253,7 @@ export class Session {
     }
   }
 
-  /** What Python would use for this graph. */
+  /** Ask Python for its recommendation for this graph. */
   async advise(): Promise<void> {
     const { graph, python } = this;
     if (graph === undefined || python === undefined) return;
@@ -263,7 +263,7 @@ export class Session {
     this.tell();
   }
 
-  /** Every mechanism that is not known yet, one after the other. */
+  /** Compute every mechanism without a result, one by one. */
   async computeAll(): Promise<void> {
     const { graph, python } = this;
     if (graph === undefined || python === undefined || graph.latents.length === 0) return;
@@ -286,7 +286,7 @@ export class Session {
     }
   }
 
-  /** The edges that count: all, or all but the masked ones. */
+  /** Return the edges in use: all except the masked ones. */
   private attended(): Lists {
     const graph = this.graph!,
       { masked } = this.state;
@@ -298,7 +298,7 @@ export class Session {
     return this.lists.lists;
   }
 
-  /** What is known at once: found beforehand, or by the kernels. */
+  /** Return an immediate result, precomputed or from the kernels. */
   now(key: string, options: Options, lists: Lists): Result | undefined {
     const graph = this.graph!;
     const usual = lists === graph && Object.keys(options).length === 0 ? this.results.get(key) : undefined;
@@ -307,7 +307,7 @@ export class Session {
     return { key, options, weights: spread(graph, lists, weights), by: "kernels", ...(heads ? { heads } : {}) };
   }
 
-  /** Answer the state: at once where that is possible, exactly when Python has done its part. */
+  /** Compute the state's result: immediately if possible, and exactly when Python has finished. */
   compute(): void {
     const { graph, python } = this;
     if (graph === undefined) return;
@@ -369,7 +369,7 @@ export class Session {
     this.tell();
   }
 
-  /** A node is drawn at another place of the unit square. */
+  /** Move a node's drawing to another point of the unit square. */
   place(node: number, x: number, y: number): void {
     const { graph } = this;
     if (graph === undefined) return;
@@ -377,7 +377,7 @@ export class Session {
     this.tell();
   }
 
-  /** Open the visitor's file; a bad one leaves everything as it is. */
+  /** Open the visitor's file; a bad file changes nothing. */
   async open(name: string, bytes: Uint8Array<ArrayBuffer>, directed?: boolean): Promise<void> {
     const own = /\.npz$/i.test(name) && bytes.length <= MOST_BYTES;
     if (this.python === undefined && !own) {
@@ -410,7 +410,7 @@ export class Session {
     }
   }
 
-  /** Own latent vectors for the graph that is shown. */
+  /** Set the visitor's latent vectors for the shown graph. */
   embed(vectors: Pick<Graph, "dim" | "latents">): void {
     const { graph } = this;
     if (graph === undefined || vectors.latents.length !== size(graph) * vectors.dim) {
@@ -421,7 +421,7 @@ export class Session {
     this.take(own);
   }
 
-  /** The file of this visit again, the other way directed. */
+  /** Read the visitor's file again, with directedness switched. */
   redirect(directed: boolean): void {
     if (this.file !== undefined) void this.open(this.file.name, this.file.bytes, directed);
   }
@@ -431,16 +431,16 @@ export class Session {
     );
   }
 
-  /** The file of an earlier page of this tab. */
+  /** Read the file that an earlier page of this tab stored. */
   private async reopen(): Promise<void> {
     const found = kept();
     if (found === undefined)
       throw new Error(`${this.state.graph.slice(0, 80)} has to be opened again: files stay on your computer.`);
-    if (this.python === undefined) return; // `started` comes back to it
+    if (this.python === undefined) return; // `started` calls this again
     await this.open(found.name, found.bytes);
   }
 
-  /** First answers: graph and kernels. */
+  /** Start with the graph and the kernels. */
   async begin(kernels: Promise<KernelCompute>): Promise<void> {
     kernels.then(
       (k) => {
@@ -452,7 +452,7 @@ export class Session {
     await this.follow(undefined);
   }
 
-  /** Python is there. */
+  /** Continue when Python has started. */
   async started(python: Python): Promise<void> {
     this.python = python;
     this.progress = { phase: "compute", loaded: 0 };
@@ -467,7 +467,7 @@ export class Session {
   }
 }
 
-/** Weights of some edges as weights of all. */
+/** Extend the weights of some edges to all edges, with zeros. */
 function spread(graph: Graph, { kept: at }: Lists, weights: ArrayLike<number>): ArrayLike<number> {
   if (at === undefined) return weights;
   const out = new Float64Array(graph.indices.length);
@@ -477,7 +477,7 @@ function spread(graph: Graph, { kept: at }: Lists, weights: ArrayLike<number>): 
   return out;
 }
 
-/** For a reload; a file too large for the browser's storage has to be opened again. */
+/** Store the file for a reload; a file too large for the browser's storage has to be opened again. */
 function keep(name: string, bytes: Uint8Array): void {
   try {
     sessionStorage.setItem(

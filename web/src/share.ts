@@ -1,9 +1,9 @@
-// What can be taken away: pictures, numbers, and programs that find the same.
+// Exports of the page: pictures, numbers, and programs that compute the same.
 
 import { nodeOf, size, sources, type Graph, type Result } from "./graph.js";
 import type { State } from "./state.js";
 
-/** Properties that a picture needs outside of the page. */
+/** Style properties that a picture needs outside the page. */
 const STYLED = [
   "fill",
   "fill-opacity",
@@ -20,7 +20,7 @@ const STYLED = [
   "text-anchor",
 ];
 
-/** A picture of the page as a file of its own: no style sheet, no script, no listener. */
+/** Return a picture of the page as a standalone file without style sheet, scripts and listeners. */
 export function standalone(svg: SVGSVGElement): string {
   const copy = svg.cloneNode(true) as SVGSVGElement;
   const originals = [svg, ...svg.querySelectorAll<SVGElement>("*")],
@@ -65,7 +65,7 @@ export async function png(svg: SVGSVGElement, scale = 2): Promise<Blob> {
   );
 }
 
-/** A cell that a spreadsheet takes as text, whatever it starts with. */
+/** Return a CSV cell that spreadsheets take as text, whatever its first character. */
 const cell = (text: string): string => {
   const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\n\r]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
@@ -98,7 +98,7 @@ export function json(graph: Graph, result: Result, state: State): string {
   );
 }
 
-/** As Python writes it. */
+/** Format a value as a Python literal. */
 function literal(value: unknown): string {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
@@ -110,7 +110,7 @@ function literal(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** A Python program that prints what the chosen node attends to. */
+/** Return a Python program that prints the chosen node's attention. */
 export function asPython(graph: Graph, state: State): string {
   const node = nodeOf(graph, state.node),
     { mechanism, options } = state;
@@ -142,7 +142,7 @@ export function asPython(graph: Graph, state: State): string {
   ].join("\n");
 }
 
-/** The same for JavaScript, in a browser's module or Node.js. */
+/** Return the same program in JavaScript, for a browser's module or Node.js. */
 export function asJavaScript(graph: Graph, state: State): string {
   const node = nodeOf(graph, state.node),
     hidden = new Set(state.masked),

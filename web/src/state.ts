@@ -1,4 +1,4 @@
-// Everything that a visitor chooses, in one table, mirrored in the address: a link or a reload shows the same picture.
+// All choices of a visitor in one table, mirrored in the address, so that a link or a reload shows the same picture.
 
 import { fromEntries, START_PATTERN, toEntries, type Pattern } from "./pattern.js";
 import type { TaskName } from "./train/tasks.js";
@@ -24,7 +24,7 @@ export type View = (typeof VIEWS)[number];
 const SPACES = ["plane", "disk", "sphere"] as const;
 const TASKS: readonly TaskName[] = ["labels", "links", "poincare"];
 
-/** Sliders of single views: the least, the most, and where they stand at first. */
+/** Sliders of single views: minimum, maximum, and initial value. */
 export const SLIDERS = {
   share: [0, 1, 0],
   step: [0.1, 4, 2],
@@ -40,40 +40,40 @@ export interface State extends Sliders {
   readonly view: View;
   /** A graph of the gallery, or the name of a file that the visitor opened. */
   readonly graph: string;
-  /** An own graph, small enough to travel in the address. */
+  /** A user's graph that is small enough for the address. */
   readonly data: string;
   readonly mechanism: string;
-  /** The mechanism beside it. */
+  /** The mechanism to compare with. */
   readonly other: string;
   /** Name of the chosen node; empty for the best connected one. */
   readonly node: string;
   /** Name of the neighbour whose weight is explained. */
   readonly to: string;
-  /** Neighbours of the chosen node that it must not see. */
+  /** Masked neighbours of the chosen node. */
   readonly masked: readonly string[];
-  /** Groups of nodes are drawn as one, but for those that are open. */
+  /** Whether groups of nodes are drawn as one node, and the open groups. */
   readonly fold: boolean;
   readonly open: readonly string[];
-  /** How many neighbours the table lists. */
+  /** Number of neighbours in the table. */
   readonly top: number;
   /** Options of the mechanism that differ from its defaults. */
   readonly options: Options;
-  /** Space of the points that can be moved. */
+  /** Space of the movable points. */
   readonly space: (typeof SPACES)[number];
-  /** Points that were moved, by name. */
+  /** Moved points, by name. */
   readonly moved: Readonly<Record<string, readonly number[]>>;
   readonly pattern: Pattern;
-  /** What is trained; a graph without classes has no labels to learn. */
+  /** The training task; a graph without classes has no labels to learn. */
   readonly task: TaskName;
   /** Step of the guided tour, 0 for none. */
   readonly tour: number;
-  /** What a teacher hides or locks: parts of the page. */
+  /** Parts of the page that a teacher hides or locks. */
   readonly hide: readonly string[];
   readonly lock: readonly string[];
 }
 
 export const DEFAULT_GRAPH = "les_miserables";
-/** The graph that is in the address itself. */
+/** Name of the graph that the address contains. */
 export const IN_ADDRESS = "shared";
 export const START: State = {
   view: "attention",
@@ -98,7 +98,7 @@ export const START: State = {
   lock: [],
 };
 
-/** Another graph, and nothing chosen of it. */
+/** Changes for another graph, with nothing chosen. */
 export const onGraph = (graph: string, data = ""): Partial<State> => ({
   graph,
   data,
@@ -116,7 +116,7 @@ const PREFIX = "option.",
 const MOST_ROWS = 100,
   MOST_MOVED = 100;
 
-/** The state as the part of an address after `#`; what is as at the start is left out. */
+/** Return the state as the fragment of an address; initial values are left out. */
 export function toHash(state: State): string {
   const out = new URLSearchParams();
   for (const name of ["view", ...TEXTS, ...SLIDER_NAMES, "fold", "top", "space", "task", "tour"] as const) {
@@ -130,7 +130,7 @@ export function toHash(state: State): string {
   return out.toString();
 }
 
-/** The state that an address tells; whatever cannot be read is as at the start. */
+/** Return the state of an address; unreadable parts get initial values. */
 export function fromHash(hash: string): State {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const options: Record<string, Value> = Object.create(null) as Record<string, Value>;

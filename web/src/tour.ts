@@ -1,4 +1,4 @@
-// The guided tour: ten states of the page, each an address, and what to look at.
+// The guided tour: ten states of the page, each an address with a text.
 
 import { toHash, START, type State } from "./state.js";
 

@@ -1,4 +1,4 @@
-// How things are called and numbers written.
+// Names and formats of numbers.
 
 export const title = (key: string): string => key.replaceAll("_", " ");
 /** Mechanisms with heads, and mixtures of experts. */
@@ -6,9 +6,9 @@ export const WITH_HEADS: readonly string[] = ["multi_head", "edge_featured"],
   WITH_EXPERTS: readonly string[] = ["moe", "learned_routing"],
   WITH_PARTS: readonly string[] = [...WITH_HEADS, ...WITH_EXPERTS];
 export const percent = (weight: number): string => `${(100 * weight).toFixed(1)} %`;
-/** A whole number with its thousands apart. */
+/** Format an integer with separated thousands. */
 export const grouped = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f");
-/** Three significant digits, without an exponent where one can do without. */
+/** Format a number with three significant digits, if possible without an exponent. */
 export function digits(x: number, count = 3): string {
   if (x === 0) return "0";
   const size = Math.abs(x);
@@ -17,7 +17,7 @@ export function digits(x: number, count = 3): string {
 }
 export const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** What Python misses in a graph, in a reader's words. */
+/** Data that a graph lacks for a mechanism, in plain words by Python's names. */
 const MISSING: Record<string, string> = {
   layers: "this graph has no layers",
   edge_features: "the edges of this graph have no features",
@@ -29,7 +29,7 @@ export function reworded(said: string): string {
   return field === undefined ? said : `${MISSING[field] ?? `this graph has no ${title(field)}`}.`;
 }
 
-/** Mechanisms that give the same weights over a graph by what they are, and why. */
+/** Mechanisms with equal weights over a graph by definition, and the reasons. */
 const SAME: Record<string, string> = {
   flash: "Flash attention is scaled dot-product attention computed in tiles: another order of the same sums.",
   local_global:

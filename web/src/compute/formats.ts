@@ -1,4 +1,4 @@
-// Files that are read as graphs.
+// Formats of graph files.
 
 export const SUFFIXES = [
   ".json",
@@ -21,7 +21,7 @@ export const SUFFIXES = [
   ".bz2",
 ];
 
-/** A name for pasted text, with the suffix of the format that it seems to have. */
+/** Return a file name for pasted text, with the suffix of its likely format. */
 export function pastedName(text: string): string {
   const suffix = /^\s*[{[]/.test(text)
     ? ".json"
@@ -41,5 +41,5 @@ export function pastedName(text: string): string {
   return `pasted${suffix}`;
 }
 
-/** Larger files are not read. */
+/** Size limit of files in bytes. */
 export const MOST_BYTES = 64 << 20;

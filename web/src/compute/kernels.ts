@@ -1,10 +1,10 @@
-// Attention by the kernels of graphattend/kernels: no Python, an answer within the frame.
+// Attention by the kernels of graphattend/kernels, which answer within a frame, without Python.
 
 import { load, type Kernels } from "graphattend/kernels";
 import { scaled, size, type Graph, type Parameters } from "../graph.js";
 import type { Options, Value } from "../state.js";
 
-/** Options that the kernels know, by mechanism; all other options have to be as at the start. */
+/** Options that the kernels support, by mechanism; all others must have their defaults. */
 const KNOWN: Record<string, readonly string[]> = {
   scaled_dot_product: ["temperature", "scale", "normalize", "dropout"],
   flash: ["temperature", "scale", "block_size", "dropout"],
@@ -35,7 +35,7 @@ export class KernelCompute {
     return new KernelCompute(await load());
   }
 
-  /** Whether this is a question for the kernels. */
+  /** Return whether the kernels can compute this. */
   can(graph: Graph, key: string, options: Options): boolean {
     return (
       graph.latents.length > 0 &&
@@ -55,7 +55,7 @@ export class KernelCompute {
     return found;
   }
 
-  /** The weights of every edge of `lists`, which are those of the graph or some of them. */
+  /** Return the weight of every edge of `lists`, which are all or some edges of the graph. */
   attend(graph: Graph, lists: Lists, key: string, options: Options): Found {
     if (key === "hyperbolic") return this.hyperbolic(graph, lists, options);
     const nodes = size(graph),
@@ -133,7 +133,7 @@ export class KernelCompute {
   }
 }
 
-/** What Python would refuse is left to Python, which says why. */
+/** Leave values that Python rejects to Python, which explains the error. */
 function valid(options: Options): boolean {
   return Object.entries(options).every(([name, value]) =>
     name === "temperature"

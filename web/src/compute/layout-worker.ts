@@ -1,4 +1,4 @@
-// The layout's steps. Runs in a worker; every few steps the places are told.
+// The layout's steps, run in a worker that reports the positions every few steps.
 
 import { forceLink, forceManyBody, forceSimulation, forceX, forceY, type SimulationNodeDatum } from "d3-force";
 import type { LayoutAsk, LayoutTold } from "./layout.js";

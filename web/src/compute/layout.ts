@@ -1,4 +1,4 @@
-// Where to draw the nodes: a force-directed layout, computed in a worker of its own and shown while it settles.
+// Force-directed layout of the nodes, computed in its own worker and shown while it settles.
 
 import type { Graph } from "../graph.js";
 
@@ -12,7 +12,7 @@ export interface LayoutTold {
   done: number;
 }
 
-/** Lay out the graph; `tell` gets places in the unit square as they settle. The result ends the work. */
+/** Lay out the graph; `tell` receives positions in the unit square as they settle. Returns a function that stops it. */
 export function layOut(graph: Graph, from: Int32Array, tell: (told: LayoutTold) => void): () => void {
   const worker = new Worker(new URL("layout-worker.js", import.meta.url), { type: "module" });
   worker.onmessage = ({ data }: MessageEvent<LayoutTold>) => {

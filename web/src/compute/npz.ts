@@ -1,4 +1,4 @@
-// NumPy's files: .npy, and archives of them that hold a graph with classes, as Cora and its like are passed around.
+// NumPy's files: .npy, and .npz archives of a graph with classes, the usual form of Cora and similar data sets.
 
 import type { Graph } from "../graph.js";
 import { seeded } from "../train/random.js";
@@ -7,7 +7,7 @@ export interface Stored {
   shape: number[];
   data: Float64Array;
 }
-/** Numbers that the page keeps of wide features, and the most bytes that an archive may unpack to. */
+/** Number of coordinates to which wide features are reduced, and the largest unpacked size of an archive in bytes. */
 const WIDTH = 32,
   MOST_BYTES = 256 << 20;
 
@@ -24,7 +24,7 @@ const READERS: Record<string, [number, (view: DataView, at: number) => number]> 
   "|b1": [1, (v, i) => v.getUint8(i)],
 };
 
-/** An array of numbers in C order: a header in Python's notation, then the numbers. */
+/** Read an array in C order: a header in Python's notation, then the numbers. */
 export function readNpy(bytes: Uint8Array): Stored {
   if (bytes.length < 12 || String.fromCharCode(...bytes.subarray(1, 6)) !== "NUMPY") throw new Error("is no .npy file");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
@@ -42,7 +42,7 @@ export function readNpy(bytes: Uint8Array): Stored {
   return { shape, data: Float64Array.from({ length: count }, (_, i) => read(view, start + i * size)) };
 }
 
-/** The arrays of an archive that are wanted; undefined where it is no such archive. */
+/** Return the wanted arrays of an archive, or undefined if it is not such an archive. */
 async function readNpz(
   bytes: Uint8Array<ArrayBuffer>,
   wanted: readonly string[],
@@ -86,7 +86,7 @@ async function inflated(part: Uint8Array<ArrayBuffer>, size: number): Promise<Ui
 
 const NAMES = ["edges", "edge_index", "labels", "y", "x", "x_indptr", "x_indices", "x_data", "x_shape"];
 
-/** A graph with classes and features: `edges` (K, 2), `labels` (V,), and `x` (V, F), which may be sparse rows. */
+/** Read a graph with classes and features: `edges` (K, 2), `labels` (V,), and `x` (V, F), possibly in CSR form. */
 export async function readClassified(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<Graph | undefined> {
   const found = await readNpz(bytes, NAMES).catch(() => undefined);
   const edges = found?.get("edges") ?? found?.get("edge_index"),
@@ -131,7 +131,7 @@ export async function readClassified(name: string, bytes: Uint8Array<ArrayBuffer
   };
 }
 
-/** Rows of length one, times a matrix of random signs (Johnson & Lindenstrauss). */
+/** Normalise rows and multiply by a matrix of random signs (Johnson & Lindenstrauss). */
 function featuresOf(
   found: Map<string, Stored>,
   nodes: number,

@@ -1,8 +1,8 @@
-// Small graphs as text for the address: compressed, in letters that an address may hold.
+// Small graphs as compressed text in characters that an address may contain.
 
 import { degrees, type Graph } from "../graph.js";
 
-/** Longest text that goes into an address, and into memory from one. */
+/** Longest text in an address, and longest text unpacked from one. */
 const MOST = 6000,
   MOST_UNPACKED = 2 << 20,
   MOST_NODES = 5000;
@@ -16,7 +16,7 @@ interface Packed {
   edges: number;
 }
 
-/** The graph as a text, or nothing if it is too large. */
+/** Return the graph as text, or undefined if it is too large. */
 export async function pack(graph: Graph): Promise<string> {
   if (graph.nodes.length > MOST_NODES) return "";
   const packed: Packed = {
@@ -39,7 +39,7 @@ export async function pack(graph: Graph): Promise<string> {
   return text.length <= MOST ? text : "";
 }
 
-/** The inverse of `pack`; rejects whatever is no such text. */
+/** Invert `pack`; reject any other text. */
 export async function unpack(text: string, name: string): Promise<Graph> {
   try {
     if (text.length > MOST || !/^[\w-]+$/.test(text)) throw new Error("no such text");

@@ -1,4 +1,4 @@
-// Paints in a worker, so that the page answers while it does.
+// Paints in a worker, so that the page stays responsive.
 
 import { paint, type Painting, type Shot } from "./paint.js";
 

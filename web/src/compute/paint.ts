@@ -1,4 +1,4 @@
-// Paints the edges and nodes of a large graph into an image: how often a pixel is crossed decides how dark it is.
+// Paints the edges and nodes of a large graph into an image; the more edges cross a pixel, the darker it is.
 
 export interface Painting {
   from: Int32Array;
@@ -50,7 +50,7 @@ export function paint(
   return out;
 }
 
-/** A line of width one, shared between the two pixels that it runs between. */
+/** Draw an antialiased line of width 1, split between the two nearest pixels. */
 function addLine(density: Float32Array, width: number, x0: number, y0: number, x1: number, y1: number): void {
   const steep = Math.abs(y1 - y0) > Math.abs(x1 - x0);
   let [a0, b0, a1, b1] = steep ? [y0, x0, y1, x1] : [x0, y0, x1, y1];

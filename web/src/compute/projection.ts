@@ -1,4 +1,4 @@
-// Latent vectors of large graphs, at once: random projections of growing neighbourhoods (FastRP, Chen et al. 2019).
+// Fast latent vectors of large graphs: random projections of growing neighbourhoods (FastRP, Chen et al. 2019).
 
 import { degrees, size, sources, type Graph } from "../graph.js";
 import { seeded } from "../train/random.js";
@@ -6,7 +6,7 @@ import { seeded } from "../train/random.js";
 const DIM = 16,
   HOPS = [0.2, 1, 1, 0.5];
 
-/** Rows of length one: near for nodes that reach the same nodes in few steps. */
+/** Return unit vectors, which are close for nodes that reach the same nodes in few steps. */
 export function projected(graph: Graph): Pick<Graph, "dim" | "latents" | "ownLatents"> {
   const nodes = size(graph),
     from = sources(graph),

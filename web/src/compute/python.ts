@@ -1,4 +1,4 @@
-// Attention by Python, which runs in a worker: every mechanism, every format of files.
+// Attention computed by Python in a worker: every mechanism, every file format.
 
 import { connect, type GraphAttend, type Progress } from "graphattend";
 import type { AttentionFor, Graph as Handle, Navigation } from "graphattend";
@@ -6,11 +6,11 @@ import { scaled, size, type Advice, type Graph, type Parameters } from "../graph
 import type { Options } from "../state.js";
 import { MOST_BYTES } from "./formats.js";
 
-/** Coordinates of the latent vectors that a graph gets where it brings none. */
+/** Dimension of the latent vectors of a graph that has none. */
 const DIM = 16;
 
 type Edges = Pick<Graph, "indptr" | "indices">;
-/** Where two searches went, node by node, and the distances that they had evaluated by then. */
+/** The nodes that two searches visited, with the number of distances evaluated up to each. */
 export interface Walk {
   visited: number[];
   at: number[];
@@ -35,7 +35,7 @@ export class Python {
     return new Python(ga, `graphattend ${ga.version}, NumPy ${info.numpy}, ${info.backend}`);
   }
 
-  /** The graph, or some of its edges, in Python's memory. */
+  /** Return the graph, or some of its edges, as an object in Python's memory. */
   private handle(graph: Graph, lists: Edges & { kept?: number[] }): Promise<Handle> {
     let found = this.handles.get(lists);
     if (found === undefined) {
@@ -55,7 +55,7 @@ export class Python {
     return found;
   }
 
-  /** The weights of every edge of `lists`, which are those of the graph or some of them. */
+  /** Return the weight of every edge of `lists`, which are all or some edges of the graph. */
   async attend(
     graph: Graph,
     lists: Edges,
@@ -77,7 +77,7 @@ export class Python {
     }
   }
 
-  /** Read a file as a graph; `directed` says whether its edges go one way, undefined leaves that to the file. */
+  /** Read a file as a graph; `directed` says whether its edges are directed, undefined leaves it to the file. */
   async read(name: string, bytes: Uint8Array, directed: boolean | undefined, signal?: AbortSignal): Promise<Graph> {
     if (bytes.length > MOST_BYTES) throw new Error(`${name}: larger than ${MOST_BYTES >> 20} MB`);
     const given = `graph${/(\.[a-z0-9]{1,12}){0,2}$/i.exec(name)![0].toLowerCase()}`;
@@ -121,7 +121,7 @@ export class Python {
     return graph;
   }
 
-  /** Latent vectors from the graph alone, as `graphattend.analysis.analyze` makes them. */
+  /** Compute latent vectors from the graph alone, as `graphattend.analysis.analyze` does. */
   async latents(graph: Graph, signal?: AbortSignal): Promise<Pick<Graph, "dim" | "latents">> {
     const nodes = size(graph),
       wanted = Math.min(DIM, nodes - 1);
@@ -133,7 +133,7 @@ export class Python {
     return padded(found.data, nodes, wanted);
   }
 
-  /** The parameters that a mechanism with its default options starts from. */
+  /** Return the initial parameters of a mechanism with default options. */
   async parameters(key: "multi_head" | "edge_featured", dim: number): Promise<Parameters> {
     const attention = await this.ga.create(key, { dim });
     try {
@@ -148,7 +148,7 @@ export class Python {
     }
   }
 
-  /** The share of every expert in every node's answer (V · X), by the initial router. */
+  /** Return the share of every expert in every node's output (V · X), with the initial router. */
   async routing(
     graph: Graph,
     key: "moe" | "learned_routing",
@@ -160,7 +160,7 @@ export class Python {
     const attention = await this.ga.create(key, { ...named, dim: graph.dim });
     try {
       const { experts, mechanisms } = attention.config.options as Record<string, { key: string }[]>;
-      // The hyperbolic one among them wants vectors within its ball.
+      // The hyperbolic expert needs vectors inside its ball.
       const x = { data: scaled(graph, -1), shape: [size(graph), graph.dim] };
       const found = await (attention as AttentionFor<"moe">).shares(x, { dtype: "float64" });
       return { experts: (experts ?? mechanisms!).map((e) => e.key), shares: [...found.data] };
@@ -169,7 +169,7 @@ export class Python {
     }
   }
 
-  /** Search among points of the plane: best-first by distances, and guided by estimates on one axis. */
+  /** Search points of the plane: best-first by distances, and guided by estimates along one axis. */
   async navigate(
     graph: Graph,
     points: readonly number[],
@@ -198,7 +198,7 @@ export class Python {
   }
 }
 
-/** Zero coordinates change neither dot products nor distances, and heads need a width that they divide. */
+/** Pad vectors with zeros to a width divisible by the heads, which changes neither dot products nor distances. */
 export function padded(rows: ArrayLike<number>, nodes: number, width: number): Pick<Graph, "dim" | "latents"> {
   const dim = 4 * Math.ceil(width / 4);
   return {
@@ -209,7 +209,7 @@ export function padded(rows: ArrayLike<number>, nodes: number, width: number): P
   };
 }
 
-/** What the command line says of a file, with the name that the visitor knows. */
+/** Return the command line's message about a file, with the visitor's name of the file. */
 function reworded(said: string, given: string, name: string): string {
   const line = said.trim().split("\n").at(-1) ?? "";
   return (

@@ -1,4 +1,4 @@
-// Latent vectors from a file: rows of numbers, or NumPy's .npy.
+// Latent vectors from files: rows of numbers, or NumPy's .npy.
 
 import type { Graph } from "../graph.js";
 import { message } from "../words.js";
@@ -25,7 +25,7 @@ export function readVectors(name: string, bytes: Uint8Array, nodes: readonly str
   return { dim, latents: rows.flatMap((row) => [...row, ...new Array<number>(dim - width).fill(0)]) };
 }
 
-/** Rows of numbers, in the order of the nodes or after their names. */
+/** Read rows of numbers in the order of the nodes, or after the nodes' names. */
 function fromText(name: string, text: string, nodes: readonly string[]): number[][] {
   const rows = text
     .split(/\r?\n/)
@@ -51,7 +51,7 @@ function fromText(name: string, text: string, nodes: readonly string[]): number[
   return out;
 }
 
-/** NumPy's format. */
+/** Read NumPy's format. */
 function fromNpy(name: string, bytes: Uint8Array): number[][] {
   try {
     const { shape, data } = readNpy(bytes),

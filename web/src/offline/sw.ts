@@ -1,5 +1,5 @@
-// The service worker: what was fetched once is there without a network. A file is asked for anew first, so that a new version of
-// the page shows at once; what the network does not give comes from the cache.
+// The service worker: fetched files are available offline. It requests each file from the network first, so that a new version
+// of the page shows immediately, and uses the cache if the network fails.
 
 declare const FILES: string[];
 declare const VERSION: string;
@@ -21,7 +21,7 @@ interface Scope {
 const scope = self as unknown as Scope;
 const PREFIX = "graphattend-demo-",
   NAME = PREFIX + VERSION;
-/** Files of Python that a start asks for; those that the folder does not have are left out. */
+/** Python's files that a start loads; files missing from the folder are left out. */
 const PYTHON = [
   "pyodide.mjs",
   "pyodide.asm.mjs",
@@ -47,7 +47,7 @@ async function install(): Promise<void> {
   await scope.skipWaiting();
 }
 
-/** The wheels that the lock file names and a start loads. */
+/** Return the wheels that the lock file names and a start loads. */
 async function packages(cache: Cache): Promise<void> {
   const found = await cache.match("pyodide/pyodide-lock.json");
   if (found === undefined) return;
@@ -74,7 +74,7 @@ async function answer(request: Request): Promise<Response> {
   }
 }
 
-/** Static hosts send no headers of isolation, without which a computation in the worker cannot be interrupted. */
+/** Add the headers for isolation, which static hosts do not send, so that the worker's computation can be interrupted. */
 function isolated(response: Response): Response {
   if (response.status === 0 || response.headers.has("Cross-Origin-Embedder-Policy")) return response;
   const headers = new Headers(response.headers);

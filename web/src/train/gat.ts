@@ -1,4 +1,4 @@
-// A graph attention layer that learns: forward and backward by the kernels, steps by AdamW (Loshchilov & Hutter 2019).
+// A trainable graph attention layer: forward and backward by the kernels, steps by AdamW (Loshchilov & Hutter 2019).
 
 import type { Kernels } from "graphattend/kernels";
 import { scaled, size, sources, type Graph } from "../graph.js";
@@ -7,7 +7,7 @@ import type { Random } from "./random.js";
 export const HEADS = 4,
   WIDTH = 4;
 
-/** Every node attends to its neighbours and to itself. */
+/** A layer in which every node attends to its neighbours and to itself. */
 export function withLoops(
   graph: Graph,
   hidden: ReadonlySet<number> = new Set(),
@@ -86,7 +86,7 @@ export class GatLayer {
     };
   }
 
-  /** Take parameters from elsewhere. */
+  /** Set the parameters. */
   take(p: GatLayer["p"]): void {
     for (const name of ["w", "aQuery", "aKey", "bias"] as const) this.p[name].set(p[name]);
   }
@@ -109,7 +109,7 @@ export class GatLayer {
     };
   }
 
-  /** Mean weight over heads of one node's row, by neighbour. */
+  /** Return the weights of one node's row by neighbour, averaged over the heads. */
   row(node: number, weights: Float32Array): Map<number, number> {
     const out = new Map<number, number>();
     for (let e = this.lists.indptr[node]!; e < this.lists.indptr[node + 1]!; e++) {

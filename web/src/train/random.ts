@@ -1,8 +1,8 @@
-// Random numbers that are the same at every visit.
+// Random numbers that are equal at every visit.
 
 export type Random = () => number;
 
-/** Numbers in [0, 1) from a seed (mulberry32). */
+/** Return a generator of numbers in [0, 1) from a seed (mulberry32). */
 export function seeded(seed: number): Random {
   let state = seed >>> 0;
   return () => {

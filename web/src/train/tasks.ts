@@ -1,4 +1,4 @@
-// What can be learned in the page. A task does one epoch at a time and says where the nodes are.
+// Learning tasks of the page. A task runs one epoch at a time and gives the nodes' positions.
 
 import type { Kernels } from "graphattend/kernels";
 import { size, sources, type Graph } from "../graph.js";
@@ -10,21 +10,21 @@ export interface Epoch {
   score: number;
 }
 export interface Task {
-  /** What the score is. */
+  /** Name of the score. */
   scored: string;
   epoch(): Epoch;
-  /** Where the nodes are drawn, (-1 … 1)². */
+  /** Positions of the nodes, (-1 … 1)². */
   places(): [number, number][];
   layer?: GatLayer;
-  /** Go on from the parameters of a saved layer. */
+  /** Continue from the parameters of a saved layer. */
   resume?(p: GatLayer["p"]): void;
 }
 export type TaskName = "labels" | "links" | "poincare";
 const SIZE = HEADS * WIDTH;
-/** Pairs whose rank is looked up after an epoch. */
+/** Number of pairs that are ranked after an epoch. */
 const MOST_RANKED = 200;
 
-/** Find the class of every node from a few. */
+/** Predict the class of every node from a few labels. */
 export class Labels implements Task {
   readonly scored = "accuracy on nodes whose class was not told";
   readonly layer: GatLayer;
@@ -119,7 +119,7 @@ export class Labels implements Task {
         ],
         [0, 0] as [number, number],
       );
-      // Nodes of one place lie side by side.
+      // Nodes at the same place are drawn side by side.
       return [
         0.85 * x + 0.1 * Math.cos(2.4 * i) * Math.sqrt((i % 17) / 17),
         (count === 2 ? 0 : 0.85 * y) + (count === 2 ? 0.6 : 0.1) * Math.sin(2.4 * i) * Math.sqrt((i % 17) / 17),
@@ -128,7 +128,7 @@ export class Labels implements Task {
   }
 }
 
-/** Tell edges from pairs that are none. */
+/** Distinguish edges from other pairs. */
 export class Links implements Task {
   readonly scored = "AUC on edges that were held out";
   readonly layer: GatLayer;
@@ -218,7 +218,7 @@ export class Links implements Task {
   }
 }
 
-/** Put the nodes into the Poincaré disk so that neighbours are near (Nickel & Kiela 2017). */
+/** Embed the nodes in the Poincaré disk with neighbours close together (Nickel & Kiela 2017). */
 export class PoincareEmbedding implements Task {
   readonly scored = "mean reciprocal rank of neighbours";
   private readonly at: [number, number][];

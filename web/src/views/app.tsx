@@ -1,4 +1,4 @@
-// The page: choices on the left, the view that was asked for, and what goes on.
+// The page: controls on the left, the chosen view, and the status.
 
 import { Component, type ComponentChildren, type ComponentType, type JSX } from "preact";
 import type { Session } from "../session.js";
@@ -10,7 +10,7 @@ import { Share } from "./share.js";
 import { Side } from "./side.js";
 import { TourBar } from "./tour.js";
 
-/** Where the project is found: see build.mjs. */
+/** Address of the project, see build.mjs. */
 declare const LINKS: Record<string, string>;
 
 const NAMES: Record<View, string> = {
@@ -26,7 +26,7 @@ const NAMES: Record<View, string> = {
   guide: "Guide",
 };
 
-/** Views that are fetched when they are first wanted. */
+/** Views that are loaded on first use. */
 const LATER: Partial<Record<View, () => Promise<ComponentType<Seen>>>> = {
   move: async () => (await import("./move.js")).MoveView,
   geometry: async () => (await import("./geometry.js")).GeometryView,
@@ -39,7 +39,7 @@ const LATER: Partial<Record<View, () => Promise<ComponentType<Seen>>>> = {
 };
 const loaded: Partial<Record<View, ComponentType<Seen>>> = { attention: AttentionView, compare: CompareView };
 
-/** On a narrow page the list of views scrolls: the one that is chosen is in sight. */
+/** Scroll the list of views on narrow pages so that the chosen one is visible. */
 let inSight: View | undefined;
 function shown(link: HTMLAnchorElement | null): void {
   const view = link?.textContent as View | undefined;
@@ -143,7 +143,7 @@ export function App({ session }: { session: Session }): JSX.Element {
   );
 }
 
-/** A fault in one view leaves the rest of the page alive. */
+/** Confines an error in one view, so that the rest of the page keeps working. */
 class Guarded extends Component<{ of: string; children: ComponentChildren }, { failed: string | undefined }> {
   override state = { failed: undefined };
 
@@ -193,7 +193,7 @@ const PHASES: [string, string][] = [
   ["compute", "First analysis"],
 ];
 
-/** How far Python's start has come; the page works meanwhile. */
+/** Progress of Python's start, during which the page works. */
 function Starting({ session: { progress, problem, python } }: { session: Session }): JSX.Element | null {
   if (progress.phase === "ready" && python !== undefined) return null;
   if (problem !== "" && python === undefined) return null;

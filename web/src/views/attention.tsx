@@ -1,4 +1,4 @@
-// Who attends to whom: the graph, the chosen node's row, the heat map, all mechanisms.
+// The attention view: the graph, the chosen node's row, the heat map, all mechanisms.
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
@@ -83,7 +83,7 @@ function spoken(graph: Graph, chosen: Result, node: number): string {
   return `${graph.nodes[node]} attends most to ${top.join(", ") || "nobody"}.`;
 }
 
-/** The graph before anything attends. */
+/** The graph without attention. */
 function Bare({ session, graph, node }: Seen & { node: number }): JSX.Element {
   const even = useMemo(() => degrees(graph).flatMap((d) => new Array<number>(d).fill(1 / Math.max(d, 1))), [graph]);
   return (
@@ -176,7 +176,7 @@ function Neighbours({ session, graph, chosen, node }: OfNode): JSX.Element {
   );
 }
 
-/** All mechanisms side by side. */
+/** Compare all mechanisms side by side. */
 function Compare({ session, graph, chosen }: Seen & { chosen: Result }): JSX.Element {
   const results = resultsOf(session);
   const rows = useMemo(
@@ -245,7 +245,7 @@ function Compare({ session, graph, chosen }: Seen & { chosen: Result }): JSX.Ele
   );
 }
 
-/** Every mechanism as by default, the chosen one with its options, in the order of the registry. */
+/** Return every mechanism's result in registry order: with default options, the chosen one with its options. */
 export function resultsOf(session: Session): Result[] {
   const { results, chosen } = session;
   return Object.keys(session.schemas).flatMap((key) => (key === chosen?.key ? [chosen] : (results.get(key) ?? [])));
@@ -292,7 +292,7 @@ function Heat({ session, graph, chosen, node }: OfNode): JSX.Element {
   );
 }
 
-/** How much attention any two mechanisms share. */
+/** Attention shared by each pair of mechanisms. */
 function Agreement({ session, graph, chosen }: Seen & { chosen: Result }): JSX.Element {
   const results = resultsOf(session),
     keys = results.map((r) => r.key);

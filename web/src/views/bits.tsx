@@ -1,4 +1,4 @@
-// Small parts that several views share.
+// Small components shared by several views.
 
 import type { ComponentChildren, JSX, TargetedEvent } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -10,21 +10,21 @@ export interface Seen {
   session: Session;
   graph: Graph;
 }
-/** One node's row under the chosen mechanism. */
+/** A node's row under the chosen mechanism. */
 export interface OfNode extends Seen {
   chosen: Result;
   node: number;
 }
 type Kids = { children?: ComponentChildren };
 
-/** What lies further down: drawn when all that is seen first is on the screen. */
+/** Content further down the page, drawn after the first screen. */
 export function Below({ children }: Kids): JSX.Element | null {
   const [on, set] = useState(false);
   useEffect(() => set(true), []);
   return on ? <>{children}</> : null;
 }
 
-/** A part of the page with a heading and a few sentences. */
+/** A section with a heading and a few sentences. */
 export function Card({
   id,
   heading,
@@ -49,7 +49,7 @@ export function Bar({ share }: { share: number }): JSX.Element {
   );
 }
 
-/** The numbers of a picture as a table, behind a line that opens it. */
+/** The numbers of a picture as a table that can be opened. */
 export function Behind({
   what,
   head,
@@ -87,7 +87,7 @@ export function Behind({
   );
 }
 
-/** What is wider than the page scrolls by itself, also by keyboard. */
+/** A container that scrolls content wider than the page, also by keyboard. */
 export function Scroll({ label, children }: { label: string } & Kids): JSX.Element {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={label}>
@@ -116,7 +116,7 @@ export function Select<T extends string>({
   choices: readonly Choice<T>[];
   pick: (value: T) => void;
 }): JSX.Element {
-  // A list of a thousand nodes is not compared with itself at every step of a slider.
+  // Avoids comparing a list of a thousand nodes at every step of a slider.
   const options = useMemo(
     () =>
       choices.map((c) => (
@@ -136,7 +136,7 @@ export function Select<T extends string>({
   );
 }
 
-/** All mechanisms, by family. */
+/** A choice of all mechanisms, by family. */
 export function MechanismSelect({
   session,
   id,
@@ -182,7 +182,7 @@ export function MechanismSelect({
   );
 }
 
-/** A field to type into. What is being typed stays when the page is drawn anew in the meantime. */
+/** A text field. Redraws of the page keep what is being typed. */
 export function Input({
   value,
   onChange,
@@ -197,7 +197,7 @@ export function Input({
   return (
     <input
       {
-        ...(rest as { type: "number" }) /* preact's types tell types of input apart, this component does not */
+        ...(rest as { type: "number" }) /* preact's types distinguish types of input, this component does not */
       }
       value={draft ?? value}
       onInput={(e) => setDraft(e.currentTarget.value)}
@@ -210,7 +210,7 @@ export function Input({
   );
 }
 
-/** A slider with its number beside it; steps are factors where `factors`; `free` numbers may be typed beyond its ends. */
+/** A slider with its number. With `factors` steps are factors; with `free` numbers beyond the ends may be typed. */
 export function Slider({
   id,
   label,
@@ -284,7 +284,7 @@ export function Slider({
   );
 }
 
-/** Weights of a row as bars; a click or Enter chooses. */
+/** Weights of a row as bars; a click or Enter chooses one. */
 export function Rows({
   rows,
   pick,
@@ -295,7 +295,7 @@ export function Rows({
 }: {
   rows: readonly { name: string; weight: number; note?: string }[];
   pick: (name: string) => void;
-  /** A row is pointed at, or not any more. */
+  /** Called when the pointer enters or leaves a row. */
   point?: (name: string, on: boolean) => void;
   caption: string;
   current?: string;

@@ -1,4 +1,4 @@
-// Two mechanisms on one picture: a slider goes from one to the other, and the places where they differ most are listed.
+// Two mechanisms in one picture: a slider blends them, and a list shows where they differ most.
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
@@ -76,7 +76,7 @@ export function CompareView({ session, graph }: Seen): JSX.Element {
   );
 }
 
-/** A slider, and a button that lets it run. */
+/** A slider, and a button that animates it. */
 function Morph({
   share,
   set,

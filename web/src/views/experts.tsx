@@ -1,4 +1,4 @@
-// Who is routed where: the share of every expert in each node's answer.
+// Routing: the share of every expert in each node's output.
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -10,7 +10,7 @@ const SIDE = 420,
   MARGIN = 14,
   NAMED = 5;
 export type Routed = "moe" | "learned_routing";
-/** Options under which experts stay those that are named here. */
+/** Options that do not change the experts named here. */
 const KNOWN = ["top_k", "mode", "router_temperature", "seed"];
 interface Routing {
   of: string;

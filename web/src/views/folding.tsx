@@ -1,4 +1,4 @@
-// The picture of the whole graph, or of its groups: a graph too large to be seen is seen in short.
+// The picture of the whole graph, or of its groups if the graph is too large to show.
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
@@ -22,7 +22,7 @@ export function Folding({ session, graph, chosen, node }: OfNode): JSX.Element {
   );
   const here = fold === undefined ? node : fold.of[node]!,
     group = fold?.group[here];
-  /** The node of that name, or of a group the best connected one. */
+  /** Choose the node of this name, or the best connected node of a group. */
   const pick = (wanted: string): void => {
     const at = fold?.graph.nodes.indexOf(wanted) ?? -1;
     if (fold?.group[at] === undefined) return session.change({ node: wanted });
@@ -98,7 +98,7 @@ export function Folding({ session, graph, chosen, node }: OfNode): JSX.Element {
   );
 }
 
-/** What a place gives to its own members. */
+/** Return the attention of a place to its own members. */
 function own({ graph: { indptr, indices } }: ReturnType<typeof folded>, weights: ArrayLike<number>, i: number): number {
   const at = indices.indexOf(i, indptr[i]);
   return at >= 0 && at < indptr[i + 1]! ? weights[at]! : 0;

@@ -1,4 +1,4 @@
-// The same tree in flat, hyperbolic and spherical space: how far the drawn distances are from those in the tree.
+// The same tree in Euclidean, hyperbolic and spherical space, with the distortion of its distances.
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
@@ -19,7 +19,7 @@ const TITLES: Record<Kind, string> = {
   sphere: "Sphere",
 };
 
-/** The tree of shortest ways from a root: nodes in order, parent and depth of each. */
+/** Return the tree of shortest paths from a root: nodes in order, with parent and depth. */
 export interface Tree {
   nodes: number[];
   parent: number[];
@@ -47,7 +47,7 @@ export function treeFrom(graph: Graph, root: number): Tree {
   return tree;
 }
 
-/** How many leaves lie under every node, and the children. */
+/** Return the number of leaves under every node, and its children. */
 function grown({ nodes, parent }: Tree): { leaves: number[]; children: number[][] } {
   const leaves = nodes.map(() => 0),
     children = nodes.map((): number[] => []);
@@ -61,7 +61,7 @@ function grown({ nodes, parent }: Tree): { leaves: number[]; children: number[][
   return { leaves, children };
 }
 
-/** The direction of every node from the root: each branch has a share of the circle by its leaves. */
+/** Return every node's direction from the root; each branch gets a share of the circle by its leaves. */
 function angles(tree: Tree): number[] {
   const { leaves, children } = grown(tree),
     from = tree.nodes.map(() => 0);
@@ -75,7 +75,7 @@ function angles(tree: Tree): number[] {
   });
 }
 
-/** Sarkar's construction in the Poincaré disk: around every node its neighbours share the full circle, one step away. */
+/** Embed by Sarkar's construction in the Poincaré disk: every node's neighbours share the full circle, one step away. */
 function around(tree: Tree, edge: number): Point[] {
   const { leaves, children } = grown(tree),
     out: Point[] = tree.nodes.map(() => [0, 0]),
@@ -100,7 +100,7 @@ function around(tree: Tree, edge: number): Point[] {
   return out;
 }
 
-/** The tree's points: every step has the same length in the space's own measure. */
+/** Return the tree's points; every edge has the same length in the space's metric. */
 export function embed(tree: Tree, kind: Kind, edge: number): Point[] {
   if (kind === "poincare") return around(tree, edge);
   if (kind === "lorentz")
@@ -145,7 +145,7 @@ export function distance(kind: Kind, x: Point, y: Point): number {
   }
 }
 
-/** Mean of |d / (scale · d_tree) − 1| over pairs, with the scale that is best on average. */
+/** Return the mean of |d / (scale · d_tree) − 1| over pairs, with the best scale on average. */
 export function distortion(tree: Tree, kind: Kind, points: readonly Point[]): number {
   const ratios: number[] = [],
     n = tree.nodes.length,
@@ -168,7 +168,7 @@ function inTree({ parent, depth }: Tree, i: number, j: number): number {
   return steps;
 }
 
-/** Where a point is drawn, and the points of the shortest way between two. */
+/** Return the place of a point in the picture. */
 function place(kind: Kind, p: Point, reach: number): [number, number] {
   if (kind === "euclidean") return [p[0]! / reach, p[1]! / reach];
   if (kind === "poincare") return [p[0]!, p[1]!];

@@ -1,11 +1,11 @@
-// What fingers and the mouse do with a picture: the ground moves the frame, a node moves, two fingers zoom. And letters that
-// stay legible in a small one.
+// Gestures on a picture: dragging the background moves the frame, dragging a node moves the node, two fingers zoom. Also
+// keeps letters legible in small pictures.
 
 import type { SVGAttributes } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Frame } from "./sheet.js";
 
-/** A click whose pointer moved less than this is still a click (pixels). */
+/** A press that moves less than this is a click (pixels). */
 const STILL = 4;
 
 interface Place {
@@ -18,17 +18,17 @@ export interface Gestures {
   side: number;
   frame: Frame;
   set: (frame: Frame) => void;
-  /** The frame of that zoom which leaves a point of the picture where it is. */
+  /** Return the frame with this zoom that keeps a point of the picture in place. */
   zoomed: (from: Frame, zoom: number, x: number, y: number) => Frame;
-  /** A node is held at a point of the picture; `dropped` once it is let go. */
+  /** Called while a node is held at a point of the picture, and with `dropped` when it is released. */
   hold: (node: number, x: number, y: number, dropped: boolean) => void;
 }
 
 interface Held {
   frame: Frame;
-  /** Where the first finger, or the middle of both, was on the screen. */
+  /** Screen position of the first finger, or of the middle of two. */
   at: Place;
-  /** How far two fingers were apart. */
+  /** Distance of two fingers. */
   apart: number | undefined;
   node: number;
   moved: boolean;
@@ -45,7 +45,7 @@ export function useGestures({ svg, side, frame, set, zoomed, hold }: Gestures): 
     const [a, b] = [...fingers.current.values()];
     return a === undefined || b === undefined ? undefined : Math.max(1, Math.hypot(a.x - b.x, a.y - b.y));
   };
-  /** A place on the screen as a point of the picture. */
+  /** Convert a screen position to a point of the picture. */
   const point = ({ x, y }: Place, of: Frame): Place => {
     const box = svg.current!.getBoundingClientRect();
     return {
@@ -102,7 +102,7 @@ export function useGestures({ svg, side, frame, set, zoomed, hold }: Gestures): 
   };
 }
 
-/** How much larger letters have to be drawn so that they can be read: a narrow picture makes everything in it small. */
+/** Return the factor by which letters must be enlarged to stay legible in a narrow, scaled-down picture. */
 export function useLegible(svg: { current: Element | null }, side: number): number {
   const [scale, set] = useState(1);
   useEffect(() => {

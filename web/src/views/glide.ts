@@ -1,9 +1,9 @@
-// Numbers that go from one value to another before the reader's eyes.
+// Animated transitions between numbers.
 
 import { useEffect, useRef } from "preact/hooks";
 
 interface Glide {
-  /** Give `set` the numbers from one to another, slower at both ends; the last one alone to who wants little motion. */
+  /** Call `set` with eased numbers between two values; only with the last if the visitor prefers reduced motion. */
   glide: (from: number, to: number, milliseconds: number, set: (x: number) => void) => void;
   stop: () => void;
 }

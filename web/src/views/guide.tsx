@@ -1,4 +1,4 @@
-// The tour's steps, the glossary, and what teachers can do.
+// The tour's steps, the glossary, and options for teachers.
 
 import type { JSX } from "preact";
 import { addressOf, GLOSSARY, STOPS } from "../tour.js";

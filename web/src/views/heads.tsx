@@ -1,4 +1,4 @@
-// What each head sees: the same row, once for every head; for mixtures, which node is routed to which expert.
+// The chosen row for each head; for mixtures, the expert of each node.
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";

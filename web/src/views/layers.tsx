@@ -1,4 +1,4 @@
-// How a layer of an index is drawn.
+// Drawing of a layer of an index.
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
@@ -10,16 +10,16 @@ export type Placed = (node: number) => [number, number];
 
 const inPicture = (share: number): number => MARGIN + share * (SIDE - 2 * MARGIN);
 
-/** Where points of the unit square are drawn. */
+/** Convert points of the unit square to places in the picture. */
 export const placed =
   (points: readonly number[]): Placed =>
   (i) => [inPicture(points[2 * i]!), inPicture(points[2 * i + 1]!)];
 
-/** The point of the unit square at a share of the picture. */
+/** Convert a share of the picture's side to a coordinate of the unit square. */
 export const pointAt = (share: number): number =>
   Math.min(1, Math.max(0, Number(((share * SIDE - MARGIN) / (SIDE - 2 * MARGIN)).toFixed(2))));
 
-/** A cross where the query is. */
+/** A cross at the query. */
 export function cross([x, y]: readonly [number, number]): string {
   const [cx, cy] = [inPicture(x), inPicture(y)];
   return `M${cx - 8} ${cy}H${cx + 8}M${cx} ${cy - 8}V${cy + 8}`;

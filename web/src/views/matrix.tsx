@@ -1,4 +1,4 @@
-// Weights as a table of squares: row attends to column.
+// Weights as a matrix of squares: the row's node attends to the column's node.
 
 import type { JSX } from "preact";
 
@@ -17,7 +17,7 @@ export function Matrix({
   marked: number;
   cell: readonly [number, number];
   pick: (row: number, column?: number) => void;
-  /** A cell is pointed at, or not any more. */
+  /** Called when the pointer enters or leaves a cell. */
   point?: (row: number, column: number, on: boolean) => void;
 }): JSX.Element {
   const cut = (name: string): string => (name.length > 22 ? `${name.slice(0, 21)}…` : name);

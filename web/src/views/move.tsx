@@ -1,4 +1,4 @@
-// What if: the chosen node and its neighbours as points that can be moved; the weights follow at once.
+// The chosen node and its neighbours as movable points, whose weights update immediately.
 
 import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
@@ -144,7 +144,7 @@ export function MoveView({ session, graph }: Seen): JSX.Element {
   );
 }
 
-/** Where the points stand at first: around the middle as in the graph's picture. */
+/** Return the initial points, around the middle as in the graph's picture. */
 function placed(graph: Graph, names: readonly string[], space: Space): Point[] {
   const at = names.map((n) => {
     const i = graph.nodes.indexOf(n);

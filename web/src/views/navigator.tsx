@@ -1,4 +1,4 @@
-// Two searches on the lowest layer beside the walk through all layers, with as many distance evaluations.
+// Two searches on the lowest layer, compared with the walk through all layers at equal distance evaluations.
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";

@@ -1,5 +1,5 @@
-// The editor of a sparse pattern: pairs are drawn and erased with the pointer or by keys; what it costs and what it gives
-// follows at once.
+// The editor of a sparse pattern: pairs are drawn and erased with the pointer or by keys; cost and results update
+// immediately.
 
 import type { JSX } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
@@ -34,7 +34,7 @@ const NAMES: Record<Size, string> = {
 };
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
 
-/** The pattern of the state, and its changes, which can be undone. Changes of one name in a row are one step. */
+/** The state's pattern, and its changes with undo. Consecutive changes of one name are one step. */
 interface Edits {
   pattern: Pattern;
   set: (next: Pattern, name: string) => void;
@@ -69,12 +69,12 @@ function useEdits(session: Session): Edits {
   };
 }
 
-/** What the kernels find for the pattern, and without one. */
+/** The kernels' results with and without the pattern. */
 interface Found {
   weights: ArrayLike<number>;
-  /** Share of the full attention that falls outside. */
+  /** Share of the full attention outside the pattern. */
   lost: number;
-  /** How far the outputs are from those of full attention, relative to these. */
+  /** Relative error of the outputs against full attention. */
   off: number;
 }
 
@@ -198,7 +198,7 @@ function blind(seen: Uint8Array): string {
   return count === 0 ? "" : `${plural(count, "position sees", "positions see")} nobody: the output there is zero.`;
 }
 
-/** The positions that are on, from 1, as ranges. */
+/** Format the positions that are on, counted from 1, as ranges. */
 function listed(row: readonly number[]): string {
   const out: [number, number][] = [];
   row.forEach((on, j) => {
@@ -254,7 +254,7 @@ function Cells({ edits, seen, weights, brush, setBrush }: CellsProps): JSX.Eleme
     if (to !== undefined) {
       const [row, column] = to.map((at) => Math.min(N - 1, Math.max(0, at))) as [number, number],
         next = row * N + column;
-      // What the cell is that one comes from, the next ones become.
+      // The next cells take the state of the cell from which the cursor comes.
       if (e.shiftKey) paint(way(cursor, next), seen[cursor] === 1, "extend");
       setCursor(next);
     } else if (e.key === " " || e.key === "Enter") paint([cursor], seen[cursor] === 0, `key ${strokes.current++}`);

@@ -1,5 +1,5 @@
-// The graph: line widths are the attention of the chosen node, faint lines that of all others. Large graphs are painted on a
-// canvas beneath; what can be chosen is always drawn above.
+// The graph: line widths show the attention of the chosen node, faint lines that of all others. Large graphs are painted on a
+// canvas below; selectable elements are always drawn above it.
 
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -12,7 +12,7 @@ export const SIZE = 640;
 const MARGIN = 44,
   LABELS = 16,
   MOST_AROUND = 60;
-/** Larger graphs are painted. */
+/** Larger graphs are painted on the canvas. */
 const MOST_NODES = 600,
   MOST_EDGES = 6000;
 
@@ -21,18 +21,18 @@ export const isLarge = (graph: Graph): boolean => size(graph) > MOST_NODES || gr
 export interface PictureProps {
   graph: Graph;
   weights: ArrayLike<number>;
-  /** Weights to compare with: lines are coloured by who gives more. */
+  /** Weights to compare with; a line's colour shows which mechanism gives it more weight. */
   beside?: ArrayLike<number>;
   node: number;
-  /** Name of the neighbour that is explained. */
+  /** Name of the neighbour whose weight is explained. */
   to: string;
   masked: readonly string[];
-  /** The edge that is pointed at elsewhere. */
+  /** The edge that is pointed at outside the picture. */
   peek?: { from: string; to: string } | undefined;
   label: string;
   pick: (name: string) => void;
   explain: (name: string) => void;
-  /** A node was let go at another place of the unit square; without it nodes stay where they are. */
+  /** Called when a node is dropped at another point of the unit square; without it nodes cannot be moved. */
   place?: (node: number, x: number, y: number) => void;
 }
 
@@ -41,7 +41,7 @@ const WHOLE: Frame = { x: 0, y: 0, zoom: 1 };
 export function Picture(props: PictureProps): JSX.Element {
   const { graph, weights, node, label, pick, place } = props;
   const [frame, setFrame] = useState(WHOLE);
-  /** The node that is being dragged, and where. */
+  /** The dragged node, and its place. */
   const [held, setHeld] = useState<readonly [number, number, number]>();
   const svg = useRef<SVGSVGElement>(null);
   useEffect(() => setFrame(WHOLE), [graph]);
@@ -176,7 +176,7 @@ function Lines({
     for (const i of large ? [] : shown)
       all.push(...row(graph, weights, i).filter(({ from, to }) => from !== to && within.has(to)));
     if (large) all.push(...topOf(graph, weights, node, MOST_AROUND).filter(({ from, to }) => from !== to));
-    return all.sort((a, b) => Number(a.from === node) - Number(b.from === node) || a.at - b.at); // a line stays where it was
+    return all.sort((a, b) => Number(a.from === node) - Number(b.from === node) || a.at - b.at); // keep the order of the lines
   }, [graph, weights, node, within]);
   return (
     <g>
@@ -285,7 +285,7 @@ function Dots({
 
 const cut = (text: string): string => (text.length > 24 ? `${text.slice(0, 23)}…` : text);
 
-/** An arc that bends to the right, so that both directions of a pair are seen. */
+/** Return an arc that bends to the right, so that both directions of a pair are visible. */
 export function curve([x1, y1]: readonly [number, number], [x2, y2]: readonly [number, number]): string {
   const bend = 0.09,
     cx = (x1 + x2) / 2 - bend * (y2 - y1),
@@ -300,7 +300,7 @@ interface Label {
   y: number;
 }
 
-/** Those labels, in order, that hide none before them; all stay within the picture. */
+/** Return the labels, in order, that hide no earlier label; all stay inside the picture. */
 export function labelled(labels: Label[], thin = 1): Label[] {
   const kept: Label[] = [];
   for (const label of labels) {

@@ -1,4 +1,4 @@
-// Greedy search through the layers of an HNSW index, step by step, with every distance that it evaluates counted.
+// Greedy search through the layers of an HNSW index, step by step, counting distance evaluations.
 
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
@@ -18,7 +18,7 @@ export interface Step {
   moved: boolean;
 }
 
-/** Walk to the neighbour nearest to the query until none is nearer, layer by layer from the top. */
+/** Walk from the top layer down, in each layer to the nearest neighbour until none is nearer to the query. */
 export function greedy(layers: readonly Layer[], entry: number, distance: (node: number) => number): Step[] {
   const steps: Step[] = [];
   let node = entry,

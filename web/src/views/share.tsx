@@ -1,4 +1,4 @@
-// Take it away: the address, pictures, numbers, programs, and a frame for other pages.
+// Export: the address, pictures, numbers, programs, and a frame for other pages.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -8,7 +8,7 @@ import { asJavaScript, asPython, csv, json, png, standalone } from "../share.js"
 import { toHash } from "../state.js";
 import { message } from "../words.js";
 
-/** Numbers that a program to paste may hold. */
+/** Most numbers in a program to paste. */
 const MOST_PASTED = 20_000;
 
 export function Share({ session, graph }: { session: Session; graph: Graph }): JSX.Element {

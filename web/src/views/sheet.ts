@@ -1,5 +1,5 @@
-// A large graph on a canvas. It is painted in a worker; while the frame moves, what was painted last is moved along, so the
-// page answers at once however many edges there are.
+// A large graph on a canvas. A worker paints it; while the frame moves, the last image moves along, so the page stays
+// responsive for any number of edges.
 
 import type { Colour } from "../compute/paint.js";
 import type { PaintAsk, Painted } from "../compute/paint-worker.js";
@@ -31,7 +31,7 @@ export class Sheet {
     this.worker.terminate();
   }
 
-  /** Another graph, or the same in other places. */
+  /** Set another graph, or other positions. */
   take(graph: Graph): void {
     this.ask({
       graph: {
@@ -73,7 +73,7 @@ export class Sheet {
 
   private frame: Frame | undefined;
 
-  /** Move what was painted to where the frame has it. */
+  /** Move the last image to its place in the frame. */
   private follow(frame: Frame): void {
     this.frame = frame;
     const old = this.shown;

@@ -1,4 +1,4 @@
-// The choices: which graph, which mechanism, which node, and the mechanism's options.
+// The controls: graph, mechanism, node, and the mechanism's options.
 
 import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
@@ -13,12 +13,12 @@ import { message, title, WITH_PARTS } from "../words.js";
 import { Advice } from "./advice.js";
 import { Input, MechanismSelect, Select, Slider } from "./bits.js";
 
-/** A large graph's list of nodes is a field with suggestions. */
+/** Larger graphs have a field with suggestions instead of a list of nodes. */
 const MOST_LISTED = 1500,
   SUGGESTED = 300;
 
 const ALL = ["graph", "mechanism", "node", "options"];
-/** The choices that a view answers to. */
+/** The controls that affect a view. */
 const CHOICES: Record<View, readonly string[]> = {
   attention: ALL,
   compare: ALL,

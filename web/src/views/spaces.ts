@@ -1,4 +1,4 @@
-// Points of the plane, the Poincaré disk and the sphere: where they are drawn, how they move, who attends to whom.
+// Points of the plane, the Poincaré disk and the sphere: drawing, movement and attention.
 
 import type { Kernels } from "graphattend/kernels";
 import { poincareDistance, softmax } from "../formulas.js";
@@ -6,13 +6,13 @@ import { poincareDistance, softmax } from "../formulas.js";
 export type Space = "plane" | "disk" | "sphere";
 export type Point = readonly number[];
 
-/** Half the side of the part of the plane that is shown; the rim of the disk stays this far away. */
+/** Half the side of the shown part of each space, and the largest norm of points in the disk. */
 export const REACH: Record<Space, number> = { plane: 2, disk: 1, sphere: 1 };
 const RIM = 0.97;
 
 export const dot = (a: Point, b: Point): number => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
 
-/** A point from a place in the picture, (-1 … 1)², put back into the space if it is outside. */
+/** Convert a place in the picture, (-1 … 1)², to a point, projected into the space if it is outside. */
 export function fromPlace(space: Space, x: number, y: number): number[] {
   if (space === "plane") return [clamp(x, 1) * REACH.plane, clamp(y, 1) * REACH.plane];
   const length = Math.hypot(x, y),
@@ -25,7 +25,7 @@ export function fromPlace(space: Space, x: number, y: number): number[] {
 const clamp = (x: number, most: number): number => Math.max(-most, Math.min(most, x));
 export const placeOf = (space: Space, [x, y]: Point): [number, number] => [x! / REACH[space], y! / REACH[space]];
 
-/** Whether numbers of an address are a point of the space. */
+/** Return whether numbers from an address are a point of the space. */
 export function inSpace(space: Space, point: Point): boolean {
   if (point.length !== (space === "sphere" ? 3 : 2) || !point.every(Number.isFinite)) return false;
   const length = Math.hypot(...point);
@@ -36,14 +36,14 @@ export function inSpace(space: Space, point: Point): boolean {
       : Math.abs(length - 1) < 0.01;
 }
 
-/** How two points score before the temperature, and in which words. */
+/** Return the score of two points before the temperature, and its description. */
 export const SCORE: Record<Space, { formula: string; of: (q: Point, k: Point) => number }> = {
   plane: { formula: "q·k ÷ √2", of: (q, k) => dot(q, k) / Math.SQRT2 },
   disk: { formula: "−distance in the disk", of: (q, k) => -poincareDistance(q, k) },
   sphere: { formula: "q·k, the cosine", of: (q, k) => dot(q, k) },
 };
 
-/** Weights of the keys for a query; by the kernels once they are there. */
+/** Return the weights of the keys for a query, from the kernels once they are loaded. */
 export function weigh(
   space: Space,
   query: Point,
@@ -64,12 +64,12 @@ export function weigh(
   return Array.from(weights.data);
 }
 
-/** The shortest way between two points, as places in the picture. */
+/** Return the geodesic between two points, as places in the picture. */
 export function geodesic(space: Space, a: Point, b: Point, steps = 32): [number, number][] {
   return Array.from({ length: steps + 1 }, (_, i) => placeOf(space, between(space, a, b, i / steps)));
 }
 
-/** The point that far along the way from a to b. */
+/** Return the point at a fraction t of the geodesic from a to b. */
 export function between(space: Space, a: Point, b: Point, t: number): number[] {
   if (space === "plane") return a.map((x, i) => x + t * (b[i]! - x));
   if (space === "sphere") {

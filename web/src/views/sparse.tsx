@@ -1,4 +1,4 @@
-// Sparse patterns and linear attention: who sees whom, what it costs, and how far the cheap way is from the exact one.
+// Sparse patterns and linear attention: mask, cost, and error against exact attention.
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
@@ -81,7 +81,7 @@ function gaussian(n: number, seed: number): Float32Array {
   );
 }
 
-/** Half the absolute difference between exact weights and those of so many random features, mean over rows and draws. */
+/** Return half the absolute difference of exact and random-feature weights, averaged over rows and draws. */
 export function performerError(x: Float32Array, count: number): number {
   return DRAWS.reduce((sum, seed) => sum + errorOf(x, count, seed), 0) / DRAWS.length;
 }

@@ -1,4 +1,4 @@
-// How fast this device is: plain JavaScript, the kernels, and Python with its kernels and with NumPy alone.
+// Speed of this device: plain JavaScript, the kernels, and Python with kernels and with NumPy alone.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -15,7 +15,7 @@ interface Measured {
   perSecond: number;
 }
 
-/** One query over all keys, as one would write it first. */
+/** Compute one query over all keys in plain JavaScript. */
 function plain(q: Float32Array, x: Float32Array): Float32Array {
   const scores = new Float32Array(N),
     out = new Float32Array(DIM);
@@ -32,7 +32,7 @@ function plain(q: Float32Array, x: Float32Array): Float32Array {
   return out;
 }
 
-/** Calls per second, the best of several short rounds, so that the page stays alive. */
+/** Return calls per second, the best of several short rounds between which the page can respond. */
 async function rate(call: () => unknown): Promise<number> {
   let best = 0;
   for (let round = 0; round < 5; round++) {

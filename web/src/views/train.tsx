@@ -1,4 +1,4 @@
-// Learning in the page, epoch by epoch: loss, score, and the nodes as they move.
+// Training in the page, epoch by epoch: loss, score, and the moving nodes.
 
 import type { AttentionFor } from "graphattend";
 import type { JSX } from "preact";
@@ -327,7 +327,7 @@ function Curves({ runs }: { runs: readonly Run[] }): JSX.Element {
   );
 }
 
-/** The parameters of a layer that `saved` or Python wrote. */
+/** Read the parameters of a layer that `saved` or Python wrote. */
 async function loaded({ python }: Seen["session"], graph: Graph, file: File): Promise<GatLayer["p"]> {
   if (file.size > MOST_BYTES) throw new Error("is larger than a layer of this page");
   const attention = await python!.ga.load<AttentionFor<"edge_featured">>(new Uint8Array(await file.arrayBuffer()));
@@ -351,7 +351,7 @@ async function loaded({ python }: Seen["session"], graph: Graph, file: File): Pr
   }
 }
 
-/** The layer as a file that Python opens with graphattend.load. */
+/** Return the layer as a file for Python's graphattend.load. */
 async function saved({ python }: Seen["session"], graph: Graph, task: Task): Promise<string> {
   const { p } = task.layer!;
   const fresh = await python!.ga.create("edge_featured", {

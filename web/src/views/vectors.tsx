@@ -1,4 +1,4 @@
-// Two vectors coordinate by coordinate, what they make together, and its sum as it grows.
+// Two vectors by coordinate, with their products (or squared differences) and the running sum.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -7,7 +7,7 @@ import { useGlide } from "./glide.js";
 
 type Pairs = "product" | "difference" | "none";
 
-/** Milliseconds per coordinate while they are added up. */
+/** Milliseconds per coordinate in the animation of the sum. */
 const PACE = 110;
 
 export function Vectors({
@@ -77,7 +77,7 @@ export function Vectors({
 
 const reach = (values: readonly number[]): number => values.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-9);
 
-/** The last of the coordinates that are added up, and their sum. */
+/** The last coordinate added, and the sum so far. */
 function told(pairs: Pairs, query: readonly number[], keyVector: readonly number[], upTo: number): string {
   const terms = query.map((x, i) => (pairs === "product" ? x * keyVector[i]! : (x - keyVector[i]!) ** 2));
   const sum = digits(

@@ -1,4 +1,4 @@
-// Why a weight is what it is: every step from vectors to weight, with this row's numbers beside the formula.
+// Explanation of a weight: every step from vectors to weight, with the formula and this row's numbers.
 
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
@@ -73,7 +73,7 @@ export function Why({ session, graph }: Seen): JSX.Element | null {
   );
 }
 
-/** The same weight under the mechanism that this one is usually held against, and what makes the difference. */
+/** The same weight under the mechanism usually compared with this one, and the cause of the difference. */
 function Against({ session, graph, chosen, node, to }: OfNode & { to: number }): JSX.Element | null {
   const key = chosen.key === "scaled_dot_product" ? "hyperbolic" : "scaled_dot_product",
     other = session.results.get(key),
@@ -102,11 +102,11 @@ function Against({ session, graph, chosen, node, to }: OfNode & { to: number }):
   );
 }
 
-/** One for the largest of the values, or for the least. */
+/** Return the rank of a value: 1 for the largest, or with `least` for the smallest. */
 const rank = (values: readonly number[], at: number, least: boolean): number =>
   values.filter((v) => (least ? v < values[at]! : v > values[at]!)).length + 1;
 
-/** In one sentence, against the row's average. */
+/** Summarise the weight in one sentence, relative to the row's average. */
 function reason(graph: Graph, found: Explained, head: Explained["heads"][number], node: number, at: number): string {
   const to = graph.nodes[found.to[at]!]!,
     from = graph.nodes[node]!;
@@ -191,7 +191,7 @@ function Row({
   );
 }
 
-/** For mechanisms that are not taken apart: what their weights say. */
+/** Summary of the weights, for mechanisms without steps. */
 function Without({
   session,
   graph,
