@@ -1,4 +1,4 @@
-"""The network of cora.py in PyTorch Geometric, for the time of a training step beside it (needs torch and torch_geometric).
+"""The network of cora.py in PyTorch Geometric, to compare the time of a training step (needs torch and torch_geometric).
 
 Without the dropout that only the authors' code has: `GATConv` has no options for it.
 

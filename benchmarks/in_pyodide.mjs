@@ -1,7 +1,7 @@
 // Runs one of the benchmark scripts inside Pyodide in Node.js, with graphattend from a distribution (`make dist-path`):
 //     node benchmarks/in_pyodide.mjs DISTRIBUTION benchmarks/poincare_mammals.py --quick
-// NumPy's loops are the fast ones, as in the package's own runtime (Node.js 20 needs --experimental-wasm-relaxed-simd for the fastest
-// kernels). The script sees the current folder and paths given to it as they are here.
+// NumPy uses the fast loops, as in the package's own runtime (Node.js 20 needs --experimental-wasm-relaxed-simd for the fastest
+// kernels). The script has the same current folder and paths as here.
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";

@@ -1,4 +1,4 @@
-// What the npm package costs on top of Python, and what its calls gain over JavaScript's own, in Node.js.
+// Overhead of the npm package over Python, and its speed relative to plain JavaScript, in Node.js.
 // Usage: node --experimental-wasm-relaxed-simd benchmarks/js.mjs DISTRIBUTION [SECONDS [ROUNDS]]; prints JSON.
 
 import { execFileSync } from "node:child_process";
@@ -10,7 +10,7 @@ import { plain } from "./plain.mjs";
 const [folder, seconds = "0.3", rounds = "3", start] = process.argv.slice(2);
 const [N, D] = [1000, 128];
 
-/** Milliseconds from nothing to the first result, in a process of its own. */
+/** Return the milliseconds from the start to the first result, in a new process. */
 const STARTS = {
   async bare() {
     const { loadPyodide } = await import(`${folder}/pyodide.mjs`);
@@ -60,7 +60,7 @@ async function microseconds(run, count = 50) {
   return best * 1e3;
 }
 
-/** A call that gives its keys away: making the next ones is not counted. */
+/** Time a call that transfers its keys, without the time to create the next ones. */
 async function transferred(attn, q, k, values) {
   let best = Infinity;
   for (const end = performance.now() + Number(seconds) * 1e3; performance.now() < end;) {
@@ -117,7 +117,7 @@ async function main() {
     note("copied_us", await microseconds(() => attn.forward(q, k, v)));
     note("transferred_us", await transferred(distant, q, k, distantValues));
     note("loop_us", await microseconds(loop));
-    // As its caller has the data, flat, which it wants in rows.
+    // The caller's data are flat, but it takes rows.
     note("ruvector_us", await microseconds(() => ruvector.scaled_dot_attention(q, rows(k), rows(v), D ** -0.5), 2));
     for (const which of Object.keys(STARTS)) note(`${which}_ms`, coldStart(which));
   }

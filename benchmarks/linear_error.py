@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.linear_error`` writes the table into docs/linear.md. For every number of features it takes the mean over
 projections of the relative error |linear - exact| / |exact| of the output, for queries and keys of standard deviation `spread`;
-beside it the error of plain averaging, which is what a useless approximation would give.
+the last row has the error of plain averaging, which a useless approximation would give.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def relative(x: np.ndarray, exact: np.ndarray) -> float:
 
 
 def rows() -> Iterator[tuple[str, list[float]]]:
-    """Return rows of a label and one error per spread."""
+    """Yield rows of a label and one error per spread."""
     rng = np.random.default_rng(0)
     data = [tuple(rng.standard_normal((n, DIM)) * s for n in (QUERIES, KEYS)) for s in SPREADS]
     values = rng.standard_normal((KEYS, DIM))

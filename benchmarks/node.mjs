@@ -1,4 +1,4 @@
-// The benchmark's runtime in Node.js: reads one JSON request a line, answers with one JSON line.
+// The benchmark's runtime in Node.js: reads one JSON request per line and answers with one JSON line.
 // Usage: node --experimental-wasm-relaxed-simd benchmarks/node.mjs DISTRIBUTION
 
 import { readFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url";
 const require = createRequire(import.meta.url);
 const here = new URL(".", import.meta.url);
 const folder = resolve(process.argv[2]);
-// Standard output is for answers; what libraries print there goes elsewhere.
+// Standard output is only for answers; libraries' output goes elsewhere.
 console.log = console.info = console.warn = console.error;
 
 async function loadPeers() {

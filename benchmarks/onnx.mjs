@@ -1,4 +1,4 @@
-// Writes the few kinds of ONNX models that the benchmarks need (protocol buffers by hand; onnx.proto names the fields).
+// Writes the few kinds of ONNX models that the benchmarks need, as hand-written protocol buffers (fields as in onnx.proto).
 
 const varint = (value) => {
   const bytes = [];
@@ -46,8 +46,8 @@ function valueInfo(name, shape) {
 }
 
 /**
- * Bytes of a model.
- * @param inputs name → shape of what each run is given
+ * Return the bytes of a model.
+ * @param inputs name → shape of each run's inputs
  * @param constants name → [data, shape]
  * @param nodes [operator, inputs, outputs, attributes, domain]
  * @param output name and shape of the result

@@ -1,6 +1,6 @@
-// The JavaScript libraries that graphattend is compared with. Each gets, for a workload, its sizes and data, and returns
-// variants: functions that compute once and return the result where it is cheap to have. The fastest variant counts.
-// Keys, values and weights that stay the same are resident wherever the library can keep them.
+// The JavaScript libraries that graphattend is compared with. Each takes a workload's sizes and data and returns variants:
+// functions that compute once and return the result if it is cheap to read. The fastest variant counts. Constant keys, values
+// and weights are resident if the library supports it.
 
 import { onnxModel } from "./onnx.mjs";
 import { plain } from "./plain.mjs";
@@ -367,7 +367,7 @@ function ruvectorVariants(ruvector, kind, sizes, inputs) {
   const [keys, values] = [inputs.k, inputs.v].map((x) =>
     Array.from({ length: n }, (_, i) => x.slice(i * d, (i + 1) * d)),
   );
-  // Its results are known to differ (no projections; its own idea of the ball), so only the attention is compared.
+  // Its results differ (no projections, another definition of the ball), so they are checked only for attention.
   const unlike = (run) => Object.assign(run, { unlike: true });
   if (kind === "attention") return [() => ruvector.scaled_dot_attention(q, keys, values, sizes.scale)];
   if (kind === "heads") {
@@ -378,7 +378,7 @@ function ruvectorVariants(ruvector, kind, sizes, inputs) {
   return [unlike(() => attn.compute(q, keys, values))];
 }
 
-/** Contenders for a workload: name → variants. */
+/** Return the contenders for a workload: name → variants. */
 export async function contenders({ ort, tf, ruvector }, kind, sizes, inputs) {
   return {
     javascript: plain[kind] ? [plain[kind](sizes, inputs)] : [],

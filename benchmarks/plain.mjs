@@ -1,5 +1,5 @@
-// The workloads as plain JavaScript loops over flat arrays: what one writes without a library, with care.
-// Each function takes a workload's sizes and inputs and returns one that computes, and gives its result.
+// The workloads as plain JavaScript loops over flat arrays, as a careful programmer writes them without a library.
+// Each function takes a workload's sizes and inputs and returns a function that computes the result.
 
 const transpose = (x, rows, columns) => {
   const out = new Float32Array(x.length);
@@ -101,7 +101,7 @@ function copied(sizes, { q, k, v }) {
   };
 }
 
-// One query with the projections folded into it, many with projected keys: whichever costs less.
+// One query folds the projections, many queries project the keys: whichever is cheaper.
 function heads({ m, n, d, heads: count, scale }, { q, k, v, w_q, w_k, w_v, w_o }) {
   const width = d / count,
     out = new Float32Array(m * d),

@@ -1,4 +1,4 @@
-// One runtime of the benchmark, in Node.js and in a page alike: Pyodide with graphattend beside the JavaScript peers.
+// A runtime of the benchmark, in Node.js and in pages: Pyodide with graphattend, and the JavaScript peers.
 
 import { contenders } from "./peers.mjs";
 
@@ -34,7 +34,7 @@ export async function start({ load, indexURL, source, peers }) {
   };
 }
 
-/** Calls per second of every contender; a workload's data stays until another one is asked for. */
+/** Return calls per second of every contender; a workload's data stay in memory until another one is requested. */
 async function measure(state, name, seconds) {
   if (state.name !== name) await prepare(state, name);
   const found = state.plainObject(state.python.measure(name, seconds));
@@ -44,7 +44,7 @@ async function measure(state, name, seconds) {
 
 async function prepare(state, name) {
   for (const run of Object.values(state.runs)) await run.close?.();
-  // TensorFlow.js frees the tensors of a workload with the scope they were made in.
+  // TensorFlow.js frees the tensors of a workload with their scope.
   const engine = state.peers.tf.engine();
   if (state.name !== undefined) engine.endScope();
   engine.startScope();
@@ -79,7 +79,7 @@ async function prepare(state, name) {
   }
 }
 
-/** Views of Python's arrays, made anew after the memory has grown and the old ones are empty. */
+/** Views of Python's arrays, recreated after growth of the memory has detached them. */
 function views(python) {
   let buffers = [];
   return () => {
@@ -98,7 +98,7 @@ function views(python) {
   };
 }
 
-/** A faster peer that computes something else would be no comparison. */
+/** Check a peer's result, because a faster peer that computes something else is no comparison. */
 function compare(what, result, expected) {
   if (result.length !== expected.length)
     throw new Error(`${what}: ${result.length} numbers, expected ${expected.length}`);
@@ -109,7 +109,7 @@ function compare(what, result, expected) {
   }
 }
 
-/** Calls per second: the fastest of the batches that fill `seconds`, as in workloads.py. */
+/** Return calls per second of the fastest batch within `seconds`, as in workloads.py. */
 async function rate(run, seconds) {
   run.count ??= await calibrate(run, seconds / 300);
   let best = 0;
@@ -123,13 +123,13 @@ async function batch(run, count) {
   const begin = performance.now();
   for (let i = 0; i < count; i++) {
     const found = run();
-    // Awaiting what is no promise would cost the synchronous ones a turn of the event loop.
+    // Awaiting a plain value would cost synchronous calls a turn of the event loop.
     if (found instanceof Promise) await found;
   }
   return performance.now() - begin;
 }
 
-/** How many warm calls fill this time; tried thrice, as an interruption makes a short batch look long. */
+/** Return how many warm calls fill this time, from three tries, because an interruption lengthens a short batch. */
 async function calibrate(run, seconds) {
   await batch(run, 1);
   let count = 1;
@@ -141,7 +141,7 @@ async function calibrate(run, seconds) {
   return count;
 }
 
-/** What accelerate_numpy() gains on some loops: name → ratio, by benchmarks/accelerate/bench.py. */
+/** Return the gain of accelerate_numpy() on some loops: name → ratio, by benchmarks/accelerate/bench.py. */
 function accelerate(pyodide, bench, names) {
   pyodide.FS.writeFile("accelerate_bench.py", bench);
   pyodide.globals.set("names", pyodide.toPy(names));

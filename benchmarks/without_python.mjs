@@ -1,7 +1,7 @@
-// What a page gets from the npm package and from graphattend/kernels, beside onnxruntime-web and TensorFlow.js, in Chromium: the
-// first answer of a page that was just opened, and calls whose keys and values are resident (microseconds a call, the best of
-// several rounds, all in turn). Usage: node benchmarks/without_python.mjs FOLDER [ROUNDS [MS]]; FOLDER is one that `graphattend vendor`
-// wrote. Needs the built package (tools/build_js.py) and benchmarks/node_modules. Prints JSON.
+// Speed of the npm package and of graphattend/kernels compared with onnxruntime-web and TensorFlow.js, in a page in Chromium: the
+// first answer after opening the page, and calls with resident keys and values (microseconds per call, the best of several
+// rounds, in turns). Usage: node benchmarks/without_python.mjs FOLDER [ROUNDS [MS]]; `graphattend vendor` writes FOLDER. Needs the
+// built package (tools/build_js.py) and benchmarks/node_modules. Prints JSON.
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch } from "../js/test/browsers.mjs";
@@ -72,10 +72,10 @@ async function visit(context, name, as) {
 }
 for (let round = 0; round < ROUNDS; round++) {
   for (const name of ["nothing", "kernels", "tfjs", "onnxruntime", "package", "worker"]) {
-    const context = await browser.newContext(); // nothing cached
+    const context = await browser.newContext(); // an empty cache
     const tab = await visit(context, name, name);
     if (name === "package" || name === "worker") {
-      // The first visit leaves a snapshot for the next ones.
+      // The first visit stores a snapshot for the next ones.
       await tab.evaluate(async () => {
         for (let i = 0; i < 600 && (await (await caches.open("graphattend-snapshots")).keys()).length === 0; i++)
           await new Promise((r) => setTimeout(r, 100));

@@ -19,7 +19,7 @@ async function microseconds(run, budget) {
   return best * 1e3;
 }
 
-/** Title to a measurement: name of the library to microseconds a call; `k` is graphattend/kernels, `ga` a connection. */
+/** Title → measurement of microseconds per call by library; `k` is graphattend/kernels, `ga` a connection. */
 export async function calls(k, ga, contenders) {
   const out = {};
   const add = async (title, kind, sizes, inputs, ours, through) => {
@@ -83,7 +83,7 @@ export async function calls(k, ga, contenders) {
   );
   const x = random(1e6);
   const logits = await ga.tensor(x, [1000, 1000]);
-  const [X, Y] = [k.tensor(x, [1000, 1000]), k.tensor(x, [1000, 1000])]; // results stay, as with the others
+  const [X, Y] = [k.tensor(x, [1000, 1000]), k.tensor(x, [1000, 1000])]; // results stay resident, as with the others
   await add(
     "softmax 1000 × 1000 (µs)",
     "softmax",

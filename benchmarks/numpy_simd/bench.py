@@ -1,4 +1,4 @@
-"""Calls of plain NumPy, timed inside Pyodide: on one wheel of NumPy, without and with `accelerate_numpy()`."""
+"""Plain NumPy calls timed inside Pyodide, on one NumPy wheel, without and with `accelerate_numpy()`."""
 
 import contextlib
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 
-#: A batch takes at least so long: browsers round the clock.
+#: Minimum duration of a batch, because browsers round the clock.
 BATCH = 5e-3
 
 _calls: dict[str, Callable[[], object]] = {}
@@ -104,7 +104,7 @@ def _indexing(rng: np.random.Generator) -> None:
 
 
 def names() -> list[str]:
-    """Every call, by its name."""
+    """Return the names of all calls."""
     if not _calls:
         rng = np.random.default_rng(0)
         for group in (_products, _elementwise, _reductions, _order, _indexing):
@@ -113,14 +113,14 @@ def names() -> list[str]:
 
 
 def facts() -> dict[str, str]:
-    """What is measured here."""
+    """Return facts about the build."""
     from graphattend import backend_info
 
     return {"numpy": np.__version__, "backend": backend_info()["backend"]}
 
 
 def measure(name: str, accelerated: bool, seconds: float) -> float:
-    """Milliseconds of one call: the shortest of the batches that fill `seconds`."""
+    """Return the milliseconds of one call in the fastest batch within `seconds`."""
     from graphattend.simd import accelerate_numpy
 
     names()

@@ -2,8 +2,8 @@
 
     python benchmarks/numpy_simd/run.py "$(make dist-path | tail -n 1)" WHEEL [--only TEXT] [--rounds N]
 
-The contenders take turns, call by call, so that a machine busy with something else slows all of them; the shortest time
-of the rounds counts; `--runtime` adds further rounds with the same wheel. Writes benchmarks/results/numpy_simd.json and the tables made from it (see tables.py).
+The contenders take turns, call by call, so that other load on the machine slows all of them. The shortest time of the rounds
+counts; `--runtime` adds rounds with the same wheel. Writes benchmarks/results/numpy_simd.json and its tables (see tables.py).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PAGE = """async (source) => {
 
 @contextlib.contextmanager
 def in_chromium(*distributions: Path) -> Iterator[list[Runtime]]:
-    """A page of one Chromium for each distribution; only one works at a time."""
+    """Open a page of one Chromium for each distribution; only one works at a time."""
     from playwright.sync_api import sync_playwright
 
     with contextlib.ExitStack() as stack:
@@ -57,14 +57,14 @@ def in_chromium(*distributions: Path) -> Iterator[list[Runtime]]:
 
 @contextlib.contextmanager
 def in_node(*distributions: Path) -> Iterator[list[Runtime]]:
-    """A process of Node.js for each distribution."""
+    """Start a Node.js process for each distribution."""
     with contextlib.ExitStack() as stack:
         command = ("node", *FLAGS, str(HERE / "node.mjs"))
         yield [stack.enter_context(lines(*command, str(folder))) for folder in distributions]
 
 
 def measure(runtimes: list[Runtime], only: str, rounds: int) -> dict[str, dict[str, float]]:
-    """Milliseconds of a call by its name and the contender."""
+    """Return the milliseconds of each call by name and contender."""
     official, simd = runtimes
     sides = {
         "official": (official, False),
@@ -87,12 +87,12 @@ def measure(runtimes: list[Runtime], only: str, rounds: int) -> dict[str, dict[s
 
 
 def shortest(times: dict[str, float], before: dict[str, float]) -> dict[str, float]:
-    """The shorter of two times for each contender."""
+    """Return the shorter of two times for each contender."""
     return {side: min(value, before[side]) for side, value in times.items()}
 
 
 def main() -> None:
-    """Measure, write, compare with the targets."""
+    """Measure, write the results, and compare them with the targets."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("distribution", type=Path)
     parser.add_argument("wheel", type=Path)

@@ -1,4 +1,4 @@
-"""Tables of what run.py measured, written between markers into the documentation.
+"""Tables of run.py's results, written between markers into the documentation.
 
 python benchmarks/numpy_simd/tables.py
 """
@@ -14,7 +14,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "numpy_simd.json"
 PAGES = (ROOT / "docs" / "numpy-simd.md", ROOT / "recipes" / "numpy" / "upstream.md")
 START, END = "<!-- numpy-simd:start -->", "<!-- numpy-simd:end -->"
 
-#: How many times as fast as the official wheel a call is to be.
+#: Target speeds relative to the official wheel.
 TARGETS = {
     "matmul f32 128": 8,
     "matmul f32 512": 26,
@@ -29,7 +29,7 @@ TARGETS = {
 }
 
 
-#: What is known about those that stay below.
+#: Known reasons of misses.
 REASONS = {
     "matmul f32 512": "an Intel Xeon ran this; on an AMD EPYC, the official loop took 344 ms and an earlier wheel 7.2 ms",
     "matmul f64 512": "likewise: 564 ms and 15 ms on the EPYC",
@@ -39,12 +39,12 @@ REASONS = {
 
 
 def gain(times: dict[str, float], side: str) -> float:
-    """How many times as fast as the official wheel."""
+    """Return the speed relative to the official wheel."""
     return times["official"] / times[side]
 
 
 def missed(results: dict[str, Any]) -> list[str]:
-    """What stays below its target, in words."""
+    """Describe the calls that miss their target."""
     return [
         f"{name} in {results[key]['runtime']} {gain(results[key]['results'][name], 'simd'):.1f}× (wanted {wanted}×)"
         for key in ("node", "chromium")
@@ -54,7 +54,7 @@ def missed(results: dict[str, Any]) -> list[str]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """All calls in Markdown."""
+    """Return a table of all calls in Markdown."""
     runs = [results[key] for key in ("node", "chromium")]
     sides = {"accelerated": "`accelerate_numpy()`", "simd": "SIMD wheel", "simd, accelerated": "both"}
     header = ["call", "target"]
@@ -71,7 +71,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def page(text: str, results: dict[str, Any]) -> str:
-    """A page with the table between its markers."""
+    """Return a page with the table between its markers."""
     before, rest = text.split(START)
     below = "".join(
         f"- `{name}`: {reason}.\n"
