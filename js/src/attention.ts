@@ -6,6 +6,7 @@ import {
   classes,
   Owned,
   Remote,
+  saved,
   splitCall,
   vjpResult,
   type Described,
@@ -28,7 +29,7 @@ import type {
   Numbers,
   Value,
 } from "./types.js";
-import { Args, decode, encode, ID } from "./wire.js";
+import { Args, CALL, decode, encode, ID } from "./wire.js";
 
 /** The config of a mechanism, as Python's `to_config` returns it. */
 export interface Config {
@@ -260,7 +261,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
 
   /** Return options and parameters as the bytes of a file, which `load` reads, also in Python. */
   async save(format: "npz" | "safetensors" = "npz", call: CallOptions = {}): Promise<Fresh<Uint8Array>> {
-    return (decode(await this.backend.request(encode("save", [this, format]), call)) as Matrix<Uint8Array>).data;
+    return saved(this.backend, this, format, call);
   }
 
   /** Call any public method by name. */
@@ -299,7 +300,11 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
   ): Promise<unknown> {
     this[ID]();
     const [rest, call] = splitCall(options);
-    const wire = encode("method", [this, method, new Args(values, names), rest], { keep: keep!, dtype: call.dtype });
+    const wire = encode("method", [this, method, new Args(values, names), rest], {
+      keep: keep!,
+      dtype: call.dtype,
+      names: CALL,
+    });
     const reply = await this.backend.request(wire, call);
     const result = decode(reply);
     if (reply.direct !== undefined && method === "forward" && isPlain(options))

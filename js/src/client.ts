@@ -1,10 +1,10 @@
 import { Attention, type AttentionFor } from "./attention.js";
 import type { Backend } from "./backend.js";
-import { AttentionError, invalid, look } from "./errors.js";
+import { checkText, invalid, look } from "./errors.js";
 import {
   kept,
   loadFormat,
-  type Remote,
+  Remote,
   splitCall,
   splitOptions,
   Tensor,
@@ -34,7 +34,7 @@ import type {
   ScoreMod,
   Value,
 } from "./types.js";
-import { Args, decode, encode, Plain } from "./wire.js";
+import { Args, CALL, decode, encode, entries, isRecord, Plain } from "./wire.js";
 
 /** The backend that computes; see `graphattend.backend_info` in Python. */
 export interface BackendInfo {
@@ -107,14 +107,18 @@ export class GraphAttend {
     if (typeof options !== "object" || options === null)
       throw invalid("options", "expected an object with at least dim");
     const keep = this.backend.nextId();
-    const reply = await this.backend.request(encode("create", [key, new Plain(options)], { keep }), call);
+    const reply = await this.backend.request(
+      encode("create", [key, new Plain(options)], { keep, names: ["key", "options"] }),
+      call,
+    );
     return Attention.make<K>(this.backend, keep, decode(reply) as Described);
   }
 
   /** Load the bytes that `save` returned: a mechanism, or `load<Compressed>(…)`, `load<Graph>(…)`. */
   async load<R = AttentionFor<MechanismKey>>(bytes: Uint8Array | ArrayBuffer, call: CallOptions = {}): Promise<R> {
-    const data = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
-    if (!(data instanceof Uint8Array)) throw invalid("bytes", "expected a Uint8Array or ArrayBuffer");
+    const data = look(() => (bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes), "bytes");
+    if (!look(() => data instanceof Uint8Array, "bytes"))
+      throw invalid("bytes", "expected a Uint8Array or ArrayBuffer");
     const keep = this.backend.nextId();
     const found = decode(
       await this.backend.request(encode("load", [data, loadFormat(data)], { keep }), call),
@@ -126,7 +130,7 @@ export class GraphAttend {
   async tensor(data: Data, shape?: readonly number[], call: CallOptions = {}): Promise<Tensor> {
     const keep = this.backend.nextId();
     const source = shape === undefined ? data : { data, shape };
-    const reply = await this.backend.request(encode("tensor", [source], { keep }), call);
+    const reply = await this.backend.request(encode("tensor", [source], { keep, names: ["data"] }), call);
     return new Tensor(this.backend, keep, decode(reply) as Described & { shape: number[] });
   }
 
@@ -135,37 +139,34 @@ export class GraphAttend {
    * of a file. `directed` says whether edges are directed; the default depends on the kind of graph.
    */
   async graph(graph: GraphInput, options: CallOptions & { directed?: boolean } = {}): Promise<Graph> {
-    const linked = look(() => typeof graph === "object" && graph !== null && "nodes" in graph);
-    return this.made("graph", [linked ? new Plain(graph) : graph], options);
+    const linked = look(() => typeof graph === "object" && graph !== null && "nodes" in graph, "graph");
+    return this.made("graph", { graph: linked ? new Plain(graph) : graph }, options);
   }
 
   /** Create the graph in which every row attends to its k nearest neighbours. */
   async knn(
-    embeddings: Data,
+    x: Data,
     k: number,
     options: CallOptions & { manifold?: Manifold | ManifoldFunctions } = {},
   ): Promise<Graph> {
-    return this.made("knn", [embeddings, k], options);
+    return this.made("knn", { x, k }, options);
   }
 
   /**
    * Create a manifold from your own functions, for `create("manifold", { dim, manifold })`, `knn` and optimizers. It has the
    * methods of the built-in manifolds. `create` and `knn` also accept the functions themselves.
    */
-  async manifold(functions: ManifoldFunctions, call: CallOptions = {}): Promise<Manifold> {
+  async manifold(manifold: ManifoldFunctions, call: CallOptions = {}): Promise<Manifold> {
     const keep = this.backend.nextId();
-    const reply = await this.backend.request(encode("manifold", [{ manifold: functions }], { keep }), call);
+    const reply = await this.backend.request(encode("manifold", [{ manifold }], { keep }), call);
     return kept(this.backend, keep, decode(reply) as Described) as Manifold;
   }
 
-  private async made(operation: string, args: unknown[], options: object): Promise<Graph> {
+  private async made(operation: string, args: Record<string, unknown>, options: object): Promise<Graph> {
     const keep = this.backend.nextId();
     const [rest, call] = splitCall(options);
-    return kept(
-      this.backend,
-      keep,
-      decode(await this.backend.request(encode(operation, [...args, rest], { keep }), call)) as Described,
-    ) as Graph;
+    const wire = encode(operation, [...Object.values(args), rest], { keep, names: Object.keys(args) });
+    return kept(this.backend, keep, decode(await this.backend.request(wire, call)) as Described) as Graph;
   }
 
   /** Return the JSON schema of a mechanism's options, or of all mechanisms by key. */
@@ -174,8 +175,9 @@ export class GraphAttend {
   schema(key?: MechanismKey): Schema | Record<MechanismKey, Schema> {
     const all = JSON.parse(this.schemas) as Record<MechanismKey, Schema>;
     if (key === undefined) return all;
+    checkText(key, "key");
     if (!this.mechanisms.includes(key)) {
-      throw invalid("key", `expected a mechanism, got ${String(key).slice(0, 80)}`, {
+      throw invalid("key", `expected a mechanism, got ${key.slice(0, 80)}`, {
         expected: this.mechanisms,
         actual: key,
       });
@@ -190,18 +192,21 @@ export class GraphAttend {
 
   /** Recommend a mechanism for a graph, with reasons. */
   async recommend(graph: GraphData, options: { dim?: number } = {}, call: CallOptions = {}): Promise<Recommendation> {
-    return decode(await this.backend.request(encode("recommend", [graph, options]), call)) as never;
+    const [rest, more] = splitCall(options);
+    const wire = encode("recommend", [graph, rest], { names: ["graph", "options"] });
+    return decode(await this.backend.request(wire, { ...call, ...more })) as never;
   }
 
   /** Call any public function or class of graphattend, for example `call("functional.softmax", x, { axis: -1 })`. */
   async call(name: string, ...args: readonly Input[]): Promise<Value> {
     const [values, options, call] = splitOptions(args);
-    const [module, member] = splitName(name);
+    const [module, member] = splitName(name, "name");
     const keep =
       /^([A-Z]|from_?[cC]onfig$|analyze$|evaluate$|fit$)/.test(member) || module.endsWith("schedules")
         ? this.backend.nextId()
         : undefined;
     const wire = encode("function", [module, member, new Args(values), options], {
+      names: CALL,
       keep: keep!,
       dtype: call.dtype,
       double: true,
@@ -221,13 +226,21 @@ export class GraphAttend {
     call: CallOptions = {},
   ): Promise<VjpResult<(Matrix | number | null)[], Matrix | number>> {
     const keep = this.backend.nextId();
-    const names = typeof target === "string" ? splitName(target) : target;
-    const wire = encode("function_vjp", [names[0], names[1], new Args([...args]), options], {
+    const [of, name] = look(() => (Array.isArray(target) ? target : splitName(target, "target")), "target");
+    if (typeof of !== "string" && !look(() => of instanceof Remote, "target"))
+      throw invalid("target", "expected module.name, or an object and the name of its method");
+    checkText(name, "target");
+    const [rest, more] = splitCall(options);
+    const all = { ...call, ...more };
+    const given = entries(args, "args");
+    const named = given.map((_x, i) => `args[${i}]`);
+    const wire = encode("function_vjp", [of, name, new Args(given, named), rest], {
       keep,
-      dtype: call.dtype,
+      names: CALL,
+      dtype: all.dtype,
       double: true,
     });
-    return vjpResult(this.backend, keep, decode(await this.backend.request(wire, call)), call);
+    return vjpResult(this.backend, keep, decode(await this.backend.request(wire, all)), all);
   }
 
   /** Train a mechanism over a graph, with progress and cancellation. */
@@ -244,8 +257,23 @@ export class GraphAttend {
     /** @internal Whether the process's standard error is a terminal, which shows the progress. */
     terminal = false,
   ): Promise<{ status: number; stdout: string; stderr: string; files: Record<string, Uint8Array> }> {
-    const given = new Args([new Args([...Object.keys(files)]), new Args(Object.values(files)), new Args([...outputs])]);
-    const reply = await this.backend.request(encode("command_line", [new Args([...args]), given, terminal]), call);
+    for (const [list, argument] of [[args, "args"] as const, [outputs, "outputs"] as const])
+      for (const text of entries(list, argument)) if (typeof text !== "string") checkText(text, argument);
+    const named = look(() => Object.entries(files), "files");
+    if (!isRecord(files) || !named.every(([, bytes]) => look(() => bytes instanceof Uint8Array, "files")))
+      throw invalid("files", "expected an object of Uint8Arrays");
+    const given = new Args(
+      [
+        new Args(named.map(([name]) => name)),
+        new Args(named.map(([, bytes]) => bytes)),
+        new Args(entries(outputs, "outputs")),
+      ],
+      ["files", "files", "outputs"],
+    );
+    const reply = await this.backend.request(
+      encode("command_line", [new Args(entries(args, "args")), given, terminal]),
+      call,
+    );
     const result = decode(reply) as {
       status: number;
       stdout: string;
@@ -266,13 +294,10 @@ export class GraphAttend {
   }
 }
 
-function splitName(name: unknown): [string, string] {
-  const [, module, member] = /^(\w+|training\.schedules)\.(\w+)$/.exec(String(name)) ?? [];
-  if (module === undefined || member === undefined) {
-    throw new AttentionError("invalid_config", "name: expected module.name", {
-      argument: "name",
-      actual: String(name).slice(0, 80),
-    });
-  }
+function splitName(name: unknown, argument: string): [string, string] {
+  const text = typeof name === "string" ? name : "";
+  const [, module, member] = /^(\w+|training\.schedules)\.(\w+)$/.exec(text) ?? [];
+  if (module === undefined || member === undefined)
+    throw invalid(argument, "expected module.name", { actual: text.slice(0, 80) || typeof name });
   return [module, member];
 }

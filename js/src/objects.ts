@@ -1,7 +1,7 @@
 import type { Backend } from "./backend.js";
-import { AttentionError, invalid, look } from "./errors.js";
+import { AttentionError, checkText, invalid, look } from "./errors.js";
 import type { CallOptions, Data, Dtype, Fresh, Input, Matrix, Numbers, Scalar, TensorLike, Value } from "./types.js";
-import { Args, decode, encode, ID } from "./wire.js";
+import { Args, CALL, decode, encode, ID, isRecord } from "./wire.js";
 
 /** @internal Python's description of an object that it keeps. */
 export interface Described {
@@ -86,13 +86,25 @@ export class Remote extends Owned {
 
   /** Read a public attribute that is not among `fields`, such as an array. */
   async get(name: string, call: CallOptions = {}): Promise<Value> {
+    checkText(name, "name");
     return decode(await this.backend.request(encode("attribute", [this, name], { dtype: call.dtype }), call)) as Value;
   }
 
   /** Return the object as the bytes of a file. */
   async save(format: "npz" | "safetensors" = "npz", call: CallOptions = {}): Promise<Fresh<Uint8Array>> {
-    return (decode(await this.backend.request(encode("save", [this, format]), call)) as Matrix<Uint8Array>).data;
+    return saved(this.backend, this, format, call);
   }
+}
+
+/** @internal An object as the bytes of a file. */
+export async function saved(
+  backend: Backend,
+  object: Owned,
+  format: string,
+  call: CallOptions,
+): Promise<Fresh<Uint8Array>> {
+  checkText(format, "format", ["npz", "safetensors"]);
+  return (decode(await backend.request(encode("save", [object, format]), call)) as Matrix<Uint8Array>).data;
 }
 
 /** @internal The class of mechanisms, which attention.ts sets; other objects are `Remote`. */
@@ -109,9 +121,15 @@ export async function callMethod(
   args: readonly unknown[],
 ): Promise<Value> {
   const [values, options, call] = splitOptions(args);
+  checkText(name, "name");
   const keep = backend.nextId();
   const double = target instanceof Remote;
-  const wire = encode("method", [target, name, new Args(values), options], { keep, dtype: call.dtype, double });
+  const wire = encode("method", [target, name, new Args(values), options], {
+    keep,
+    dtype: call.dtype,
+    double,
+    names: CALL,
+  });
   const result = decode(await backend.request(wire, call));
   if (typeof result === "object" && result !== null && "$h" in result) return kept(backend, keep, result as Described);
   backend.free(keep);
@@ -138,8 +156,9 @@ const CALL_OPTIONS = ["signal", "timeout", "transfer", "latest", "view"] as cons
 /** @internal Split options into those for Python and those of the call. */
 export function splitCall(options: object | null | undefined): [object | null, CallOptions] {
   if (options === undefined || options === null) return [null, {}];
-  if (typeof options !== "object" || Array.isArray(options)) throw invalid("options", "expected an object");
-  const rest = look(() => ({ ...options })) as Record<string, unknown>;
+  if (!look(() => isRecord(options), "options"))
+    throw invalid("options", "expected plain data, got an object of a class");
+  const rest = look(() => ({ ...options }), "options") as Record<string, unknown>;
   const call: Record<string, unknown> = {};
   for (const name of CALL_OPTIONS) {
     if (Object.hasOwn(rest, name)) {

@@ -1,5 +1,6 @@
 import { Attention, type AttentionFor } from "./attention.js";
 import type { Backend } from "./backend.js";
+import { checkCall, invalid, look } from "./errors.js";
 import { Owned, type Described } from "./objects.js";
 import type { LossName, MechanismKey, Optimizer, OptimizerName, Schedule } from "./schema.js";
 import type { Data, Fresh, GraphData, Matrix } from "./types.js";
@@ -115,12 +116,20 @@ export async function train<K extends MechanismKey>(
     signal,
     ...rest
   } = options;
+  if (!look(() => attention instanceof Attention, "attention")) throw invalid("attention", "expected a mechanism");
+  for (const [argument, call] of Object.entries({ onProgress, onCheckpoint }))
+    if (call !== undefined && typeof call !== "function")
+      throw invalid(argument, "expected a function", { actual: typeof call });
+  look(() => checkCall({ signal }), "signal");
   const keep = backend.nextId();
-  const data = [attention, graph, features, labels, targets, nodes];
+  const data = { attention, graph, features, labels, targets, nodes };
   const own = { loss, checkpoints: onCheckpoint !== undefined };
   decode(
     await backend.request(
-      encode("train", [...data, new Plain({ ...rest, ...own }), { validationNodes, resume }], { keep }),
+      encode("train", [...Object.values(data), new Plain({ ...rest, ...own }), { validationNodes, resume }], {
+        keep,
+        names: Object.keys(data),
+      }),
       { signal },
     ),
   );

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { AttentionError, connect } from "graphattend";
-import { BAD, outcome } from "./bad-values.mjs";
+import { KINDS, outcome } from "./bad-values.mjs";
+import { BAD_GRAPHS, clientCalls } from "./client-calls.mjs";
 import { FUNCTIONS, METHODS, objects, resolved } from "./python-calls.mjs";
 import { vendored } from "./setup.mjs";
 
@@ -13,13 +14,6 @@ before(async () => {
 });
 after(() => ga.close());
 
-/** Names of the bad values of every run; GRAPHATTEND_ALL tries all. */
-const KINDS = process.env.GRAPHATTEND_ALL
-  ? Object.keys(BAD)
-  : ["a map", "one that breaks", "text", "-1", "10^12", "10^12 rows of nothing", "an empty array", "a half"].concat(
-      "an object of objects",
-      "a large bigint",
-    );
 const CODES = ["invalid_config", "dimension_mismatch", "empty_input", "numerical_instability", "out_of_bounds"].concat(
   "unsupported",
   "load_error",
@@ -90,4 +84,33 @@ it("no function is left out", () => {
       if (typeof made[name][each] === "function" && !ELSEWHERE.includes(each) && !(each in entries))
         missing.push(`${name}.${each}`);
   assert.deepEqual(missing, []);
+});
+
+describe("what is not a function of a module", () => {
+  /** Values that are allowed: long work; a function, whose errors are its own. */
+  const allowed = (argument, kind) =>
+    LONG[argument]?.includes(kind) || (["onProgress", "onCheckpoint"].includes(argument) && kind === "a class");
+  /** What errors name beside the arguments: a name that does not exist. */
+  const names = [...INSIDE, "length", "arguments", "text", "x", "a\0b"];
+
+  it("refuses bad values", async () => {
+    const wrong = [];
+    for (const [name, [good, call]] of Object.entries(await clientCalls(ga))) {
+      await call(good);
+      for (const argument of Object.keys(good))
+        for (const kind of [...KINDS, "an array of 2^32 - 1"].filter((each) => !allowed(argument, each))) {
+          const why = await outcome(call, good, argument, kind, [...Object.keys(good), ...names], isTyped);
+          if (why !== "") wrong.push(`${name}: ${argument} = ${kind}: ${why}`);
+        }
+    }
+    assert.deepEqual(wrong, []);
+  });
+
+  it("refuses graphs whose parts are of the wrong kind", async () => {
+    for (const [bad, argument] of BAD_GRAPHS)
+      await assert.rejects(ga.graph(bad), (error) => {
+        assert.equal(error.argument, argument, error.message);
+        return isTyped(error);
+      });
+  });
 });

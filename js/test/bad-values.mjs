@@ -102,6 +102,14 @@ export const BAD = {
   "no numbers": () => new Float32Array(0),
 };
 
+/** What is tried of them in every run where calls are slow; with GRAPHATTEND_ALL everything. */
+export const KINDS = globalThis.process?.env.GRAPHATTEND_ALL
+  ? Object.keys(BAD)
+  : ["a map", "one that breaks", "text", "-1", "10^12", "10^12 rows of nothing", "an empty array", "a half"].concat(
+      "an object of objects",
+      "a large bigint",
+    );
+
 /** Yield every typed array inside a value. */
 function* arrays(value, depth = 0) {
   if (ArrayBuffer.isView(value)) yield value;

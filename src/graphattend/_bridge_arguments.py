@@ -79,16 +79,22 @@ def graph(value: object, options: object = None) -> Any:
         return from_file(value.encode(), directed)
     if isinstance(value, np.ndarray) and value.dtype == np.uint8:
         return from_file(value.tobytes(), directed)
-    if not isinstance(value, dict):
+    if isinstance(value, NeighborGraph):
         return value
-    if "nodes" in value and ("links" in value or "edges" in value):
-        return from_links(value, directed)
-    return from_fields(snake_names(value, "graph"), directed, bound)
+    if isinstance(value, dict):
+        if "nodes" in value and ("links" in value or "edges" in value):
+            return from_links(value, directed)
+        fields = snake_names(value, "graph")
+        if fields.keys() & {"edges", "edge_index"} or fields.keys() >= {"indptr", "indices"}:
+            return from_fields(fields, directed, bound)
+    expected = "indptr and indices, edges, edgeIndex, nodes and links, or a file"
+    got = ", ".join(map(repr, value)) or "no names" if isinstance(value, dict) else type(value).__name__
+    raise InvalidConfigError.of("graph", expected, type(value).__name__, got=f"{got:.80}")
 
 
-def knn(embeddings: ArrayLike, k: int, options: object = None) -> Any:
+def knn(x: ArrayLike, k: int, options: object = None) -> Any:
     """Create the graph in which every point attends to its k nearest neighbours."""
-    return bound(NeighborGraph.knn, (embeddings, k), function_options(options))
+    return bound(NeighborGraph.knn, (x, k), function_options(options))
 
 
 def attention_arguments(attn: Attention, names: tuple[str, ...], args: list[Any], options: object) -> dict[str, Any]:
@@ -134,11 +140,16 @@ def _adapt_options(given: dict[str, Any], dim: int, n: int | None) -> None:
         given["rng"] = adapted("rng", given["rng"])
 
 
-def bound(function: Callable[..., Any], args: Iterable[Any], options: dict[str, Any]) -> Any:
-    """Call `function`; raise a typed error if the arguments do not fit its signature."""
+def bound(
+    function: Callable[..., Any],
+    args: Iterable[Any],
+    options: dict[str, Any],
+    through: Callable[..., Any] | None = None,
+) -> Any:
+    """Call, or call `through` with the same arguments; arguments that do not fit the signature are a typed error."""
     args = list(args)
     try:
-        return function(*args, **options)
+        return (through or function)(*args, **options)
     except AttentionError:
         raise
     except TypeError:
@@ -198,7 +209,7 @@ def of_functions(value: object) -> ManifoldBase:
     """Create a manifold from JavaScript functions by name."""
     from ._bridge_manifold import manifold
 
-    functions = snake_names(value or {}, "manifold")
+    functions = snake_names(value, "manifold")
     if isinstance(gradients := functions.get("gradients"), dict):
         functions["gradients"] = snake_names(gradients, "manifold.gradients")
     return manifold(functions)

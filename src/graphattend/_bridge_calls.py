@@ -134,6 +134,8 @@ def create(key: object, options: object) -> Attention:
 
 def save(value: Any, format: str) -> bytes:
     """Return an object as the bytes of a file."""
+    if not hasattr(value, "save"):
+        raise UnsupportedError(f"{type(value).__name__}: cannot be saved", argument="this")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"saved.{format}")
         value.save(path)
@@ -247,7 +249,7 @@ def function_vjp(module: object, name: str, args: list[Any], options: object) ->
     from ._vjp import vjp
 
     found = _public(module, name) if isinstance(module, str) else getattr(module, _method_name(module, name))
-    return _pullbacks(vjp(found, *args, **function_options(options)))
+    return _pullbacks(bound(found, args, function_options(options), functools.partial(vjp, found)))
 
 
 def _public(module: str, name: str) -> Any:

@@ -40,6 +40,10 @@ def from_links(value: dict[str, Any], directed: bool | None) -> NeighborGraph:
             ``target``: ids, or the node objects, which d3 puts in their place).
         directed: Whether links are directed. None: as ``value["directed"]`` says, undirected by default.
     """
+    found = {"nodes": value["nodes"]} | {n: value[n] for n in ("edges", "links") if n in value}
+    for name, part in found.items():
+        if not isinstance(part, (list, np.ndarray)):
+            raise InvalidConfigError.of(f"graph.{name}", "a list", type(part).__name__)
     nodes = [n if isinstance(n, dict) else {"id": n} for n in value["nodes"]]
     ids = [n.get("id", i) for i, n in enumerate(nodes)]
 
@@ -89,8 +93,8 @@ def from_fields(fields: dict[str, Any], directed: bool | None, bound: Bound) -> 
 
 def _pairs(fields: dict[str, Any]) -> np.ndarray:
     given = fields.pop("edges")
-    if isinstance(given, list) and given and any(isinstance(x, str) for pair in given for x in pair):
-        if any(len(pair) != 2 for pair in given):
+    if isinstance(given, list) and given:  # not only numbers: names
+        if not all(isinstance(pair, list) and len(pair) == 2 for pair in given):
             raise InvalidConfigError("graph.edges: expected pairs", argument="graph.edges")
         given = [[str(x) for x in pair] for pair in given]
         names = fields.setdefault("names", list(dict.fromkeys(x for pair in given for x in pair)))

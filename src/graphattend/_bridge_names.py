@@ -95,7 +95,7 @@ def _known(names: int) -> frozenset[str]:
 
     `names`, the number of their attributes, is only the key of the cache: it changes when a module is imported.
     """
-    found: set[str] = set()
+    found = {"grad_output", "grad_weights"}  # of pullbacks
     for module in [m for m in sys.modules if m.startswith(f"{__package__}.")]:
         name, own = module.partition(".")[2], vars(sys.modules[module]).values()
         ours = [t for t in own if getattr(t, "__module__", "").startswith(f"{__package__}.")]

@@ -13,9 +13,19 @@ import numpy as np
 
 from ._bridge_names import snake_names
 from ._bridge_questions import JavaScriptFunction, answers
-from ._validate import ArrayLike, as_choice, as_float, as_index, as_number, check_length, no_such_option
+from ._validate import (
+    ArrayLike,
+    as_choice,
+    as_float,
+    as_index,
+    as_number,
+    check_length,
+    check_nonempty,
+    check_shape,
+    no_such_option,
+)
 from ._vjp import vjp
-from .errors import DimensionMismatchError, InvalidConfigError
+from .errors import DimensionMismatchError, InvalidConfigError, LoadError
 from .graph import NeighborGraph
 from .mechanisms._base import Attention
 
@@ -58,15 +68,17 @@ class Training:
         from . import training
 
         named = snake_names(options, "options")
-        loss, metric = named.pop("loss", None), named.pop("metric", None) or "loss"
+        loss, metric = named.pop("loss", None), named.pop("metric", None)
+        metric = as_choice("loss" if metric is None else metric, "metric", ("loss", "accuracy"))
         held_out = named.pop("validation_nodes", None)
-        optimizer = _optimizer(named.pop("optimizer", None) or "Adam", named.pop("lr", None))
+        optimizer = _optimizer(named.pop("optimizer", None), named.pop("lr", None))
         resume, wants_checkpoints = named.pop("resume", None), named.pop("checkpoints", False)
         if (labels is not None and targets is not None) or (labels is targets is loss is None):
             raise InvalidConfigError("labels: expected either labels or targets", argument="labels")
         if unknown := sorted(set(named) - PLAIN):
             raise no_such_option(unknown[0], sorted(PLAIN), "train")
         x = as_float(features, "features")
+        check_shape(x, "features", (graph.num_nodes, attn.dim))
         chosen = np.arange(x.shape[0]) if nodes is None else as_index(nodes, "nodes", x.shape[0], ndim=1)
         self._attn = attn
         theirs = isinstance(loss, JavaScriptFunction)
@@ -74,7 +86,7 @@ class Training:
         objective = training.graph_objective(_Remembering(attn) if theirs else attn, graph, x, usual)
         if held_out is not None:
             held = as_index(held_out, "validationNodes", x.shape[0], ndim=1)
-            as_choice(metric, "metric", ("loss", "accuracy"))
+            check_nonempty(held, "validationNodes")
             if metric == "accuracy" and labels is None:
                 raise InvalidConfigError("metric: accuracy needs labels", argument="metric", actual=metric)
             if metric == "loss" and theirs:
@@ -94,10 +106,15 @@ class Training:
         if self._folder is not None:
             self._file = Path(self._folder.name, "checkpoint.npz")
             if resume is not None:
+                if not isinstance(resume, np.ndarray) or resume.dtype != np.uint8:
+                    raise InvalidConfigError.of("resume", "the bytes of a checkpoint", type(resume).__name__)
                 self._file.write_bytes(np.ascontiguousarray(resume).tobytes())
             files = {"checkpoint": self._file, "resume": resume is not None}
         self._wants_checkpoints, self._seen = wants_checkpoints, 0
-        self._session = trainer.session(attn.parameters(), training.Nodes(chosen), **files)
+        try:
+            self._session = trainer.session(attn.parameters(), training.Nodes(chosen), **files)
+        except LoadError as error:
+            raise LoadError(str(error).replace(str(self._file), "resume"), argument="resume") from None
 
     def steps(self) -> dict[str, Any] | None:
         """Train for about SLICE seconds; return the progress after the last step, or None if no step is left."""
@@ -180,6 +197,8 @@ def _optimizer(given: object, lr: object) -> Any:
     from . import training
     from .training.schedules import Schedule
 
+    if given is None:
+        given = "Adam"
     if not isinstance(given, str):
         if lr is not None:
             raise InvalidConfigError("lr: the optimizer has one already", argument="lr")
@@ -200,7 +219,14 @@ def _loss(labels: object, targets: object, loss: object, size: int) -> Any:
     elif targets is not None:
         wanted = as_float(targets, "targets")
         check_length(wanted, "targets", 0, size, "one row per node")
-    function = LOSSES.find(loss or ("reconstruction" if labels is None else "cross_entropy"), "loss")
+    usual = "reconstruction" if labels is None else "cross_entropy"
+    function = LOSSES.find(usual if loss is None else loss, "loss")
     given = () if labels is None and targets is None else (wanted,)
     by_node = "index" in inspect.signature(function).parameters
-    return lambda output, nodes: vjp(function, output, *given, **({"index": nodes} if by_node else {}))
+
+    def of_nodes(output: np.ndarray, nodes: object) -> Any:
+        if labels is not None:
+            as_index(wanted, "labels", output.shape[-1])
+        return vjp(function, output, *given, **({"index": nodes} if by_node else {}))
+
+    return of_nodes

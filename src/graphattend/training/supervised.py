@@ -142,7 +142,7 @@ def reconstruction(
     output, spread = reduced(np.asarray(np.square(difference)), reduction)
 
     def pullback(grad_output: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        grad = np.asarray(2 * spread(grad_output) * difference)
+        grad = np.asarray(difference.dtype.type(2) * spread(grad_output) * difference)
         if rows is not None:
             grad = scatter_rows(grad.reshape(len(rows), -1), rows, len(full)).reshape(full.shape)
         return grad, -grad
