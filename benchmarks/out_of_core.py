@@ -244,7 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, required=True, help="scratch: 70 bytes per edge")
     parser.add_argument("--edges", type=float, default=100e6, help="of the largest graph")
-    parser.add_argument("--middle", type=float, default=10e6, help="edges of the graph for overhead and processes")
+    parser.add_argument("--middle", type=float, default=30e6, help="edges of the graph for overhead and processes")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
