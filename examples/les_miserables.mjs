@@ -29,7 +29,7 @@ console.log(
 
 /** Every mechanism that applies, trained on held-out links: one after the other, so that the terminal shows where it is. */
 async function evaluate(graph) {
-  const settings = { ...graph, seeds: 2, epochs: 60, patience: 20, cache: "/tmp" };
+  const settings = { ...graph, seeds: 2, epochs: 60, cache: "/tmp" };
   const keys = [];
   for (const [i, key] of ga.mechanisms.entries()) {
     progress(`training ${i + 1}/${ga.mechanisms.length} ${key}`);
