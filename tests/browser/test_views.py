@@ -391,6 +391,13 @@ def test_what_suits_a_graph_is_there_before_python(young: Page) -> None:
     expect(young.get_by_label("Beside it")).to_have_value(best.key)
 
 
+def test_the_mechanism_before_stands_beside_the_one_that_was_chosen(young: Page) -> None:
+    go(young, "graph=karate")
+    young.get_by_label("Mechanism", exact=True).select_option("hyperbolic")
+    young.get_by_role("link", name="Side by side").click()
+    expect(young.get_by_label("Beside it")).to_have_value("scaled_dot_product")
+
+
 @pytest.mark.parametrize("name", ["karate", "animals", "digits", "hnsw"])
 def test_gallery(page: Page, name: str) -> None:
     after(page, lambda: page.locator("#graph-choice").select_option(name))

@@ -100,6 +100,8 @@ export class Session {
       by = { ...by, options: shared(this.schemas[this.state.mechanism], to, this.state.options) };
       this.hand++;
     }
+    // Beside itself, a mechanism has nothing to show.
+    if (by.mechanism === this.state.other && by.other === undefined) by = { ...by, other: this.state.mechanism };
     if (by.node !== undefined && by.node !== this.state.node) by = { to: "", masked: [], ...by };
     const before = this.state;
     this.state = { ...before, ...by };

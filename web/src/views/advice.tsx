@@ -14,34 +14,23 @@ export function Advice({ session, graph }: Seen): JSX.Element {
   const { advice, chosen, state } = session;
   const { edges, extra } = useMemo(() => treeLikeness(graph), [graph]);
   const share = edges === 0 ? 0 : 1 - extra / edges;
-  const suited =
-    advice === undefined ? undefined : (session.results.get(advice.key) ?? session.now(advice.key, {}, graph));
+  const suited = session.results.get(advice?.key ?? "");
   return (
     <div id="advice">
-      <p>
-        <strong>
-          {extra === 0
-            ? "It is a tree"
-            : share > NEARLY
-              ? "It is nearly a tree"
-              : share > PARTLY
-                ? "It is partly like a tree"
-                : "It is not like a tree"}
-        </strong>
-        {extra === 0 ? ": no edge closes a cycle." : `: ${extra} of ${edges} edges close cycles.`}
-      </p>
-      {advice === undefined ? (
-        <p class="help">
-          {session.python === undefined ? (
-            "What suits it comes with Python."
-          ) : (
-            <button type="button" class="quiet" onClick={() => void session.advise()}>
-              Ask Python what suits it
-            </button>
-          )}
+      <div aria-live="polite">
+        <p>
+          <strong>
+            {extra === 0
+              ? "It is a tree"
+              : share > NEARLY
+                ? "It is nearly a tree"
+                : share > PARTLY
+                  ? "It is partly like a tree"
+                  : "It is not like a tree"}
+          </strong>
+          {extra === 0 ? ": no edge closes a cycle." : `: ${extra} of ${edges} edges close cycles.`}
         </p>
-      ) : (
-        <>
+        {advice === undefined ? null : (
           <p>
             Recommended:{" "}
             <button
@@ -54,17 +43,27 @@ export function Advice({ session, graph }: Seen): JSX.Element {
             </button>
             {`, because ${advice.reasons.at(-1)}.`}
           </p>
-          {suited === undefined || chosen === undefined ? null : chosen.key === advice.key ? (
-            <p class="help">It is what you see.</p>
+        )}
+      </div>
+      {advice === undefined ? (
+        <p class="help">
+          {session.python === undefined ? (
+            "What suits it comes with Python."
           ) : (
-            <p class="help">
-              {`It would move ${percent(1 - agreement(graph, chosen.weights, suited.weights))} of the attention:`}{" "}
-              <button type="button" class="link" onClick={() => session.change({ view: "compare", other: advice.key })}>
-                see both
-              </button>
-            </p>
+            <button type="button" class="quiet" onClick={() => void session.advise()}>
+              Ask Python what suits it
+            </button>
           )}
-        </>
+        </p>
+      ) : suited === undefined || chosen === undefined ? null : chosen.key === advice.key ? (
+        <p class="help">It is what you see.</p>
+      ) : (
+        <p class="help">
+          {`It would move ${percent(1 - agreement(graph, chosen.weights, suited.weights))} of the attention:`}{" "}
+          <button type="button" class="link" onClick={() => session.change({ view: "compare", other: advice.key })}>
+            see both
+          </button>
+        </p>
       )}
     </div>
   );

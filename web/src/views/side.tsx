@@ -69,7 +69,8 @@ function about({ schemas, state }: Session): string {
 function Files({ session }: { session: Session }): JSX.Element {
   const { state, graph } = session,
     own = !Object.hasOwn(GALLERY, state.graph);
-  const text = useRef<HTMLTextAreaElement>(null);
+  const text = useRef<HTMLTextAreaElement>(null),
+    name = useRef<HTMLParagraphElement>(null);
   const open = async (file: File | undefined): Promise<void> => {
     if (file !== undefined) await session.open(file.name, new Uint8Array(await file.arrayBuffer()));
   };
@@ -101,7 +102,7 @@ function Files({ session }: { session: Session }): JSX.Element {
         choices={choices}
         pick={(name) => session.change(onGraph(name))}
       />
-      <p class="graph-name">
+      <p class="graph-name" ref={name}>
         <strong>{graph?.title ?? "…"}</strong>
         {graph === undefined ? "" : ` · ${size(graph)} nodes, ${graph.edges} edges`}
       </p>
@@ -132,7 +133,9 @@ function Files({ session }: { session: Session }): JSX.Element {
           type="button"
           class="quiet"
           onClick={() =>
-            void session.open(pastedName(text.current!.value), new TextEncoder().encode(text.current!.value))
+            void session
+              .open(pastedName(text.current!.value), new TextEncoder().encode(text.current!.value))
+              .then(() => name.current?.scrollIntoView({ block: "nearest" }))
           }
         >
           Use these edges
