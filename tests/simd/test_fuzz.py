@@ -68,7 +68,7 @@ def layouts(rng, a):
     return [
         lambda: spread(a, axis, step),
         lambda: np.asfortranarray(a),
-        lambda: misaligned(a) if a.dtype.itemsize > 1 else a,
+        lambda: misaligned(a) if a.dtype.itemsize > 1 and not a.dtype.hasobject else a,
         lambda: np.broadcast_to(a[..., :1, :], a.shape).copy() if a.ndim > 1 else a,
     ]
 

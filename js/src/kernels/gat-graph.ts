@@ -166,7 +166,20 @@ function forward(memory: Memory, call: Call, wantWeights: boolean): { out: Block
     out = memory.room([n, heads * width]);
     if (wantWeights) weights = memory.room([index.size, heads]);
     const [rows, mixed] = [byHead(memory, parts.values, heads), byHead(memory, out, heads)];
-    finite = memory.must("gat", rows, parts.left, parts.right, start, index, parts.edge, null, mixed, weights, slope);
+    finite = memory.must(
+      "gat",
+      rows,
+      parts.left,
+      parts.right,
+      start,
+      index,
+      parts.edge,
+      null,
+      mixed,
+      weights,
+      null,
+      slope,
+    );
   } else {
     weights = weightsOf(memory, call, parts);
     out = average(memory, call, weights, parts.values);

@@ -237,6 +237,7 @@ function run(memory: Memory, call: Call, wantWeights: boolean): Result {
     null,
     out,
     weights,
+    null,
     scale,
     false,
     false,

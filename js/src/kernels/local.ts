@@ -134,6 +134,7 @@ export function localGlobal(
           null,
           to,
           some,
+          null,
           scale,
           false,
           false,

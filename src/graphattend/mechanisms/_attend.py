@@ -185,7 +185,9 @@ class _Fused(NamedTuple):
     scores: EdgeScores
 
 
-def attend_into(attn: Mechanism, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, gain: np.ndarray) -> bool | None:
+def attend_into(
+    attn: Mechanism, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, weights: np.ndarray | None, gain: np.ndarray
+) -> bool | None:
     """Compute `Attention._attend_into` by the graph kernel."""
     finishes = type(attn)._finish is not Mechanism._finish
     if finishes or attn.is_causal or not graph.indices.size or not simd.has_kernels(out.dtype):
@@ -199,7 +201,8 @@ def attend_into(attn: Mechanism, graph: NeighborGraph, qkv: Arrays, out: np.ndar
     scores = attn._edge_scores(job.q, job.k, graph, metadata, p)
     if scores is None or scores.gain is not None:
         return False
-    return None if _in_kernel(job, graph, scores, False, gain=gain, out=out) is None else True
+    found = _in_kernel(job, graph, scores, False, gain=gain, out=out, mixture=weights)
+    return None if found is None else True
 
 
 def _nodes_first(x: np.ndarray) -> np.ndarray:

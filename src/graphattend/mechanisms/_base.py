@@ -400,13 +400,16 @@ class Attention(Mechanism):
         """Run the pass over a whole graph. Keys default to the queries, values to the keys."""
         return attend(self, graph, queries, keys, values, call)
 
-    def _attend_into(self, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, gain: np.ndarray) -> bool | None:
+    def _attend_into(
+        self, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, weights: np.ndarray | None, gain: np.ndarray
+    ) -> bool | None:
         """Add the output over a graph to `out`, with each row multiplied by its gain (V,). Rows of gain 0 are skipped.
 
-        Returns True if it was added, False if no kernel applies and `out` is unchanged, and None if the kernel failed
-        after changing `out`.
+        The weights, averaged over the heads and multiplied likewise, are added to `weights` (K,) if that is given.
+        Returns True if both were added, False if no kernel applies and nothing has changed, and None if the kernel
+        failed after it changed something.
         """
-        return type(self)._attend is Attention._attend and attend_into(self, graph, qkv, out, gain)
+        return type(self)._attend is Attention._attend and attend_into(self, graph, qkv, out, weights, gain)
 
     def _attend_steady(
         self, graph: NeighborGraph, queries: ArrayLike, keys: ArrayLike | None, values: ArrayLike | None, call: Call

@@ -193,14 +193,16 @@ class ByDistance(Attention):
 
     # -- whole graphs ----------------------------------------------------------------------------------------------
 
-    def _attend_into(self, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, gain: np.ndarray) -> bool | None:
+    def _attend_into(
+        self, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, weights: np.ndarray | None, gain: np.ndarray
+    ) -> bool | None:
         q, k, v = qkv
         metric = self._metric(q.dtype)
         if metric is None or self._mean != "midpoint" or not graph.num_edges or not simd.has_kernels(q.dtype):
             return False
         self._check_points(q, k, v)
-        found = metric_ops.attention(q, k, v, metric, lists=graph, gain=gain, out=out)
-        if found is None and q is k:  # the kernel checked these points before it changed `out`
+        found = metric_ops.attention(q, k, v, metric, lists=graph, gain=gain, out=out, mixture=weights)
+        if found is None and q is k:  # the kernel checked these points before it changed anything
             return False
         return True if found is not None and found[2] else None
 

@@ -158,7 +158,13 @@ def _options(negative_slope: float, per_edge: Params, p: Params) -> tuple[np.nda
 
 
 def attend_into(
-    attn: Mechanism, negative_slope: float, graph: NeighborGraph, x: np.ndarray, out: np.ndarray, gain: np.ndarray
+    attn: Mechanism,
+    negative_slope: float,
+    graph: NeighborGraph,
+    x: np.ndarray,
+    out: np.ndarray,
+    weights: np.ndarray | None,
+    gain: np.ndarray,
 ) -> bool:
     """Compute `Attention._attend_into` for the GAT variant with concatenated heads."""
     if not simd.has_kernels(x.dtype) or not graph.num_edges:
@@ -167,7 +173,7 @@ def attend_into(
     _, options = _options(negative_slope, graph_metadata(attn, graph, x.dtype).per_edge, p)
     heads = out.reshape(len(x), len(p["w"]), -1)
     arrays = x, p["w"], p["a_query"], p["a_key"], graph.indptr, graph.indices
-    if simd.gat_layer(*arrays, gain=gain, out=heads, **options) is None:
+    if simd.gat_layer(*arrays, gain=gain, out=heads, mixture=weights, **options) is None:
         return False
     if "bias" in p and p["bias"].any():
         out += gain[:, None] * p["bias"]

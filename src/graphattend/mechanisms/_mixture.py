@@ -336,10 +336,10 @@ class Routed(Attention):
                 member._check_metadata({"edge_features": graph.edge_features})
         p = self._params(q.dtype)
         gates = self._gates(self._logits(q, p))
-        if not (call.need_weights or call.differentiate):
-            total = self._attend_added(graph, (q, k, v), members, gates)
-            if total is not None:
-                return total, None, no_pullback
+        if not call.differentiate:
+            found = self._attend_added(graph, (q, k, v), members, gates, call)
+            if found is not None:
+                return (*found, no_pullback)
         out: Any = None
         weights = np.zeros(graph.indices.size, q.dtype) if call.need_weights else None
         inner = call._replace(need_weights=call.need_weights or call.differentiate)
@@ -360,7 +360,7 @@ class Routed(Attention):
             o = np.multiply(o, share, out=None if call.differentiate else o)
             out = o if out is None else np.add(out, o, out=out)
             if weights is not None:
-                weights[kept] += gates.shares[part.targets, i] * _edge_weights(w, part, i, member)
+                _add_weights(weights, kept, gates.shares[:, i], w, part, i, member)
 
         def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, q.dtype)
@@ -394,22 +394,27 @@ class Routed(Attention):
         return out, weights, pullback
 
     def _attend_added(
-        self, graph: NeighborGraph, inputs: Arrays, members: list[Attention], gates: Gates
-    ) -> np.ndarray | None:
-        """Return the output, to which every expert adds its part in place, or None if a kernel failed halfway."""
+        self, graph: NeighborGraph, inputs: Arrays, members: list[Attention], gates: Gates, call: Call
+    ) -> tuple[np.ndarray, np.ndarray | None] | None:
+        """Return output and weights, to which every expert adds its part, or None if a kernel failed halfway."""
         q, k, v = inputs
         out = np.zeros((len(q), v.shape[1]), q.dtype)
-        for member, share in zip(members, np.ascontiguousarray(gates.shares.T), strict=True):
+        weights = np.zeros(graph.indices.size, q.dtype) if call.need_weights else None
+        inner = PLAIN._replace(need_weights=call.need_weights)
+        for i, (member, share) in enumerate(zip(members, np.ascontiguousarray(gates.shares.T), strict=True)):
             chosen = share != 0
             if not chosen.any():
                 continue
-            done = member._attend_into(graph, inputs, out, share)
+            done = member._attend_into(graph, inputs, out, weights, share)
             if done is None:
                 return None
             if not done:
-                part, _ = _seen_by(member, graph, chosen)
-                out += share[:, None] * member._attend(part, q, None if k is q else k, None if v is k else v, PLAIN)[0]
-        return out
+                part, kept = _seen_by(member, graph, chosen)
+                o, w, _ = member._attend(part, q, None if k is q else k, None if v is k else v, inner)
+                out += share[:, None] * o
+                if weights is not None:
+                    _add_weights(weights, kept, share, w, part, i, member)
+        return out, weights
 
     def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
         for m in self._members:
@@ -437,6 +442,13 @@ def _edge_weights(w: Any, part: NeighborGraph, i: int, member: Attention) -> np.
     if w is None or w.shape[0] != part.indices.size:
         raise _adds_edges(i, member)
     return np.asarray(w.mean(axis=1) if w.ndim == 2 else w)
+
+
+def _add_weights(
+    weights: np.ndarray, kept: Any, share: np.ndarray, w: Any, part: NeighborGraph, i: int, member: Attention
+) -> None:
+    """Add the weights of expert i, multiplied by its share of each row (V,), to the edges that it was given."""
+    weights[kept] += share[part.targets] * _edge_weights(w, part, i, member)
 
 
 def _in_kernel(member: Attention, x: Inputs, need_weights: bool) -> np.ndarray | None:

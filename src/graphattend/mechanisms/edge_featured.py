@@ -178,11 +178,16 @@ class EdgeFeaturedAttention(Attention):
 
         return out, weights, pullback
 
-    def _attend_into(self, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, gain: np.ndarray) -> bool | None:
+    def _attend_into(
+        self, graph: NeighborGraph, qkv: Arrays, out: np.ndarray, weights: np.ndarray | None, gain: np.ndarray
+    ) -> bool | None:
         q, k, v = qkv
+        if weights is not None and self.add_self_loops:
+            return False
         if self.variant != "gat" or not self.concat or self.num_heads * self.width != self.dim or not q is k is v:
             return False
-        return _edge_segments.attend_into(self, self.negative_slope, self._attended_graph(graph), q, out, gain)
+        graph = self._attended_graph(graph)
+        return _edge_segments.attend_into(self, self.negative_slope, graph, q, out, weights, gain)
 
     def _attended_graph(self, graph: NeighborGraph) -> Any:
         return graph.with_self_loops(fill_value=self.fill_value) if self.add_self_loops else graph

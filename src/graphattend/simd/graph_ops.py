@@ -31,6 +31,7 @@ def graph_attention(
     plain: bool = False,
     gain: Array | None = None,
     out: Array | None = None,
+    mixture: Array | None = None,
     need_weights: bool = False,
 ) -> tuple[Array, Array | None, bool] | None:
     """Attend from every node to its neighbours, reading the arrays of all nodes in place.
@@ -50,6 +51,7 @@ def graph_attention(
         gain: Factors of the output (M, [H]). A row with factor 0 is not computed unless weights are needed.
         out: With a gain, the array to which the output times the gain is added (also if the result is None); zeros by
             default.
+        mixture: With a gain, the array (K,) to which the weights times the gain, averaged over the heads, are added.
         need_weights: Whether to return the weights.
 
     Returns:
@@ -62,11 +64,12 @@ def graph_attention(
 
     def attend(rows: slice) -> bool | None:
         own, edges = part_of(starts, rows)
-        more, at, some = (None if x is None else x[edges] for x in (bias, positions, weights))
+        more, at, some, mixed = (None if x is None else x[edges] for x in (bias, positions, weights, mixture))
         lists = own, indices[edges]
         share = None if gain is None else gain[rows]
         found: bool | None = current().graph_attend(
-            q[rows], k, v, *lists, more, at, frequency, share, whole[rows], some, scale, bool(interleaved), plain
+            *(q[rows], k, v, *lists, more, at, frequency, share, whole[rows], some, mixed),
+            *(scale, bool(interleaved), plain),
         )
         return found
 
@@ -251,6 +254,7 @@ def gat_layer(
     edge_scores: Array | None = None,
     gain: Array | None = None,
     out: Array | None = None,
+    mixture: Array | None = None,
     need_weights: bool = False,
 ) -> tuple[Array, Array | None, GatProjection, bool] | None:
     """Compute a graph attention layer: projection, scores, LeakyReLU, softmax and weighted sum.
@@ -266,6 +270,7 @@ def gat_layer(
         edge_scores: Added to the scores of each edge before LeakyReLU, (K,) or (K, H).
         gain: As for `graph_attention`, (V,).
         out: As for `graph_attention`, (V, H, E).
+        mixture: As for `graph_attention`, (K,).
         need_weights: Whether to return the weights.
 
     Returns:
@@ -281,10 +286,11 @@ def gat_layer(
 
     def attend(rows: slice) -> bool | None:
         own, edges = part_of(starts, rows)
-        more, some = (None if x is None else x[edges] for x in (edge_scores, weights))
+        more, some, mixed = (None if x is None else x[edges] for x in (edge_scores, weights, mixture))
         share = None if gain is None else gain[rows]
         found: bool | None = current().gat(
-            hidden, query[rows], key, own, indices[edges], more, share, out[rows], some, float(negative_slope)
+            *(hidden, query[rows], key, own, indices[edges], more, share, out[rows], some, mixed),
+            float(negative_slope),
         )
         return found
 

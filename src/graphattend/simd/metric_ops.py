@@ -86,6 +86,7 @@ def attention(
     mask: Array | None = None,
     gain: Array | None = None,
     out: Array | None = None,
+    mixture: Array | None = None,
     need_weights: bool = False,
 ) -> tuple[Array | None, Array | None, bool] | None:
     """Compute the softmax of the scores and the midpoints of the values.
@@ -99,6 +100,7 @@ def attention(
         mask: Boolean (True = attend) or additive, (..., M, N).
         gain: With lists, factors of the output (M,). A row with factor 0 is not computed unless weights are needed.
         out: With a gain, the array to which the output times the gain is added (also if the result is None).
+        mixture: With a gain, the array (K,) to which the weights times the gain are added.
         need_weights: Whether to return the weights.
 
     Returns:
@@ -118,17 +120,18 @@ def attention(
         weights = np.empty((*lead, rows, k.shape[-2]) if indices is None else indices.shape, q.dtype)
     parts = [slice(0, rows)] if indptr is None else _row_parts(indptr, q)
     if len(parts) == 1:
-        done = kernel.metric_attend(q, k, v, metric.spaces, indptr, indices, mask, gain, out, weights, metric.root)
+        arrays = q, k, v, metric.spaces, indptr, indices, mask, gain, out, weights, mixture
+        done = kernel.metric_attend(*arrays, metric.root)
         return None if done is None else (out, weights, done)
 
     def attend(part: slice) -> bool | None:
         assert indptr is not None
         assert indices is not None
         own, edges = part_of(indptr, part)
-        some = None if weights is None else weights[edges]
+        some, mixed = (None if x is None else x[edges] for x in (weights, mixture))
         to, share = (None if x is None else x[part] for x in (out, gain))
         found: bool | None = kernel.metric_attend(
-            q[part], k, v, metric.spaces, own, indices[edges], None, share, to, some, metric.root
+            q[part], k, v, metric.spaces, own, indices[edges], None, share, to, some, mixed, metric.root
         )
         return found
 

@@ -70,6 +70,19 @@ def gain_of(rng, *shape):
     return None if rng.random() < 0.6 else normal(rng, *shape) * (rng.random(shape) < 0.7).astype(REAL)
 
 
+def mixture_with(rng, gain, edges):
+    """What weights times the gain are added to, or none; there is none without a gain."""
+    return None if gain is None or rng.random() < 0.5 else output_with(gain, edges)
+
+
+def mixed(mixture, gain, source, w):
+    """That sum: gain (M, [H]) times weights (K, [H]), averaged over the heads."""
+    if mixture is None:
+        return None
+    shares = gain.reshape(len(gain), -1)[source].astype(float)
+    return (shares * w.reshape(len(source), -1)).mean(-1)
+
+
 def close(actual, expected):
     actual, expected = np.asarray(actual, float), np.asarray(expected, float)
     if actual.size == expected.size:

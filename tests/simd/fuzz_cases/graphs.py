@@ -6,7 +6,7 @@ from graphattend.simd import numpy_ops
 
 from . import draw
 from .dense import ref_segments
-from .draw import Case, gain_of, graph_of, normal, output, output_with, size
+from .draw import Case, gain_of, graph_of, mixed, mixture_with, normal, output, output_with, size
 
 
 def by_head(rng, nodes, heads, width):
@@ -35,7 +35,8 @@ def make_graph(rng):
         positions, frequency = rng.standard_normal(len(indices)) * 10 ** rng.uniform(-1, 3), rng.random(d // 2)
     gain = gain_of(rng, *q.shape[:-1])
     out = output_with(gain, *q.shape[:-1], e)
-    given = bias, positions, frequency, gain, out, weights, 0.5, bool(rng.random() < 0.5), plain
+    mixture = mixture_with(rng, gain, len(indices))
+    given = bias, positions, frequency, gain, out, weights, mixture, 0.5, bool(rng.random() < 0.5), plain
     return [q, k, v, indptr, indices, *given]
 
 
@@ -54,13 +55,16 @@ def with_heads(*arrays):
     return [x if x.ndim == 3 else x[:, None] for x in arrays]
 
 
-def ref_graph(q, k, v, indptr, indices, bias, positions, frequency, gain, out, weights, scale, interleaved, plain):
+def ref_graph(
+    q, k, v, indptr, indices, bias, positions, frequency, gain, out, weights, mixture, scale, interleaved, plain
+):
     q, k, v = with_heads(q, k, v)
     bias = None if plain else bias
     source, w = graph_weights(q, k, indptr, indices, bias, positions, frequency, scale, interleaved, plain)
     expected = np.zeros((*q.shape[:2], v.shape[2]))
     np.add.at(expected, source, w[..., None] * v[indices].astype(float))
-    return [expected if gain is None else expected * gain.reshape(q.shape[:2])[..., None], w]
+    expected = expected if gain is None else expected * gain.reshape(q.shape[:2])[..., None]
+    return [expected, w, mixed(mixture, gain, source, w)]
 
 
 def make_graph_vjp(rng):
@@ -151,10 +155,11 @@ def make_gat(rng):
     added = None if rng.random() < 0.5 else normal(rng, len(indices), heads)
     weights = None if rng.random() < 0.5 else output(len(indices), heads)
     gain = gain_of(rng, m)
-    return [*arrays, indptr, indices, added, gain, output_with(gain, m, heads, width), weights, 0.2]
+    out, mixture = output_with(gain, m, heads, width), mixture_with(rng, gain, len(indices))
+    return [*arrays, indptr, indices, added, gain, out, weights, mixture, 0.2]
 
 
-def ref_gat(hidden, query, key, indptr, indices, added, gain, out, weights, slope):
+def ref_gat(hidden, query, key, indptr, indices, added, gain, out, weights, mixture, slope):
     source = np.repeat(np.arange(len(query)), np.diff(indptr).astype(np.intp))
     s = query.astype(float)[source] + key[indices]
     if added is not None:
@@ -164,7 +169,8 @@ def ref_gat(hidden, query, key, indptr, indices, added, gain, out, weights, slop
     np.add.at(expected, source, p[..., None] * hidden[indices])
     if gain is not None:
         expected *= gain[:, None, None]
-    return [expected, None if weights is None else p.reshape(weights.shape)]
+    wanted = None if weights is None else p.reshape(weights.shape)
+    return [expected, wanted, mixed(mixture, gain, source, p * np.ones(query.shape[1]))]
 
 
 def make_gat_vjp(rng):

@@ -9,7 +9,20 @@ from graphattend import geometry
 from graphattend.geometry._unchecked import distances, means, project
 
 from . import draw
-from .draw import Case, close, gain_of, graph_of, lead, normal, output, output_with, size, softmax64
+from .draw import (
+    Case,
+    close,
+    gain_of,
+    graph_of,
+    lead,
+    mixed,
+    mixture_with,
+    normal,
+    output,
+    output_with,
+    size,
+    softmax64,
+)
 
 
 def spaces_of(rng):
@@ -59,7 +72,8 @@ def make_metric(rng):
     q, k, v = points_of(rng, table, *b, m), points_of(rng, table, n), points_of(rng, table, *b, n)
     gain = None if indices is None else gain_of(rng, m)
     out = output_with(gain, *b, m, d)
-    return [q, k, v, table, indptr, indices, mask, gain, out, weights, bool(rng.random() < 0.5)]
+    mixture = mixture_with(rng, gain, 0 if indices is None else len(indices))
+    return [q, k, v, table, indptr, indices, mask, gain, out, weights, mixture, bool(rng.random() < 0.5)]
 
 
 def rows_of(indptr, indices, m, n):
@@ -113,7 +127,7 @@ def means64(table, kind, w, v):
     return np.concatenate([p[0] for p in parts], -1), pull
 
 
-def ref_metric(q, k, v, table, indptr, indices, mask, gain, out, weights, root):
+def ref_metric(q, k, v, table, indptr, indices, mask, gain, out, weights, mixture, root):
     v = np.zeros_like(k) if v is None else v
     arrays = [q, k, v] + ([] if mask is None else [np.broadcast_to(mask, (*mask.shape[:-2], q.shape[-2], k.shape[-2]))])
     lead = np.broadcast_shapes(*(a.shape[:-2] for a in arrays))
@@ -127,14 +141,16 @@ def ref_metric(q, k, v, table, indptr, indices, mask, gain, out, weights, root):
             w_all.append(w[0])
             if w.any():
                 expected[(*at, i)] = means64(table, "midpoint", w, z[keys])[0][0]
-    w = (
-        None
-        if weights is None
-        else np.concatenate(w_all).reshape(weights.shape if indices is not None else (*lead, *weights.shape[-2:]))
-    )
+    w = None
+    if weights is not None:
+        shape = weights.shape if indices is not None else (*lead, *weights.shape[-2:])
+        w = np.concatenate(w_all).reshape(shape)
+    total = None
     if gain is not None:
         expected *= gain[:, None]
-    return [None if out is None else expected, w]
+        source = np.repeat(np.arange(len(q)), np.diff(indptr).astype(np.intp))
+        total = mixed(mixture, gain, source, np.concatenate(w_all))
+    return [None if out is None else expected, w, total]
 
 
 def make_metric_vjp(rng):

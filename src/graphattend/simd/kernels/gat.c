@@ -10,7 +10,7 @@
 
 typedef struct {
     ByHead hidden, out;
-    ByEdge query, key, added, weights, gain;
+    ByEdge query, key, added, weights, gain, mixture;
     Neighbors n;
     isize lanes; /* heads, up to a multiple of four */
     real slope;
@@ -56,6 +56,18 @@ static void weighted_sum(const Layer *l, isize first, isize degree, const real *
     }
 }
 
+/* Adds the weights, averaged over the heads, to the mixture; factor[head] is 0 beyond the last. */
+static void mix(const Layer *l, isize first, isize degree, const real *weights,
+                const real *factor) {
+    real share = 1 / (real)l->hidden.heads;
+    for (isize e = 0; e < degree; e++) {
+        v4 sum = splat(0);
+        for (isize h = 0; h < l->lanes; h += 4)
+            sum = madd(LOAD(weights + e * l->lanes + h), LOAD(factor + h), sum);
+        l->mixture.data[first + e] += share * hsum(sum);
+    }
+}
+
 static real run(const Layer *l, real *weights) {
     isize lanes = l->lanes, heads = l->hidden.heads;
     real *inverse = weights + l->n.longest * lanes, bad = 0;
@@ -70,6 +82,10 @@ static real run(const Layer *l, real *weights) {
                     store_heads(LOAD(weights + e * lanes + h) * LOAD(inverse + h), heads - h,
                                 l->weights.data + (first + e) * l->weights.edge_step + h);
         if (FULL && l->gain.data) scale_row(inverse, lanes, share);
+        if (FULL && l->mixture.data) {
+            for (isize h = heads; h < lanes; h++) inverse[h] = 0;
+            mix(l, first, degree, weights, inverse);
+        }
         weighted_sum(l, first, degree, weights, inverse, row_at(&l->out, i, 0));
         isize joined =
             l->out.head_step == l->out.width ? heads : 1; /* heads that are joined to one row */
@@ -82,6 +98,7 @@ static real run(const Layer *l, real *weights) {
 Status KERNEL(gat)(Call *call) {
     const Array *a = call->array;
     if (!FULL && given(&a[gat_gain])) return DECLINED;
+    if (given(&a[gat_mixture]) && !given(&a[gat_gain])) return DECLINED;
     Layer l = {.hidden = by_head(&a[gat_hidden]),
                .out = by_head(&a[gat_out]),
                .query = by_edge(&a[gat_query]),
@@ -89,13 +106,15 @@ Status KERNEL(gat)(Call *call) {
                .added = by_edge(&a[gat_added]),
                .weights = by_edge(&a[gat_weights]),
                .gain = by_edge(&a[gat_gain]),
+               .mixture = by_edge(&a[gat_mixture]),
                .slope = (real)call->number[gat_slope]};
     isize nodes = l.out.nodes, heads = l.hidden.heads;
     if (!get_neighbors(&a[gat_indptr], &a[gat_indices], nodes, l.hidden.nodes, &l.n))
         return wrong(call, "gat: indptr or indices do not fit");
     if (!edges_fit(&l.added, l.n.edges, heads) || !edges_fit(&l.weights, l.n.edges, heads) ||
-        (FULL && !edges_fit(&l.gain, nodes, 1)) || !edges_fit(&l.query, nodes, heads) ||
-        !edges_fit(&l.key, l.hidden.nodes, heads) || !is_like(&l.out, nodes, heads, l.hidden.width))
+        (FULL && (!edges_fit(&l.gain, nodes, 1) || !edges_fit(&l.mixture, l.n.edges, 1))) ||
+        !edges_fit(&l.query, nodes, heads) || !edges_fit(&l.key, l.hidden.nodes, heads) ||
+        !is_like(&l.out, nodes, heads, l.hidden.width))
         return wrong(call, "gat: shapes differ");
     l.lanes = round_up(heads, 4);
     real *workspace = workspace_get((usize)((l.n.longest + 1) * l.lanes) * sizeof(real));

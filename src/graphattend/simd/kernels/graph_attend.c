@@ -119,7 +119,7 @@ Status KERNEL(graph_attend)(Call *call) {
            v = by_head(&a[graph_attend_v]);
     ByHead out = by_head(&a[graph_attend_out]);
     ByEdge bias = by_edge(&a[graph_attend_bias]), weights = by_edge(&a[graph_attend_weights]),
-           gain = by_edge(&a[graph_attend_gain]);
+           gain = by_edge(&a[graph_attend_gain]), mixture = by_edge(&a[graph_attend_mixture]);
     Neighbors n;
     if (!get_neighbors(&a[graph_attend_indptr], &a[graph_attend_indices], q.nodes, k.nodes, &n))
         return wrong(call, "graph_attend: indptr or indices do not fit");
@@ -136,8 +136,9 @@ Status KERNEL(graph_attend)(Call *call) {
         return wrong(call, "graph_attend: the positions do not fit");
     if (FULL && plain && bias.data) return DECLINED;
     int add = FULL && gain.data;
-    if (add && !edges_fit(&gain, q.nodes, q.heads))
+    if (add && (!edges_fit(&gain, q.nodes, q.heads) || !edges_fit(&mixture, n.edges, 1)))
         return wrong(call, "graph_attend: the gain does not fit");
+    if (!add && mixture.data) return DECLINED;
     const double *at = (const double *)positions->data;
     Turns turns;
     Status status = DONE;
@@ -146,7 +147,7 @@ Status KERNEL(graph_attend)(Call *call) {
                              call->number[graph_attend_interleaved] != 0, at, 1, n.edges);
         if (status != DONE) return status;
     }
-    int together = side_by_side_heads(&k, &v) && !turning && !plain;
+    int together = side_by_side_heads(&k, &v) && !turning && !plain && !mixture.data;
     isize heads = q.heads, lanes = together ? round_up(heads, 4) : 1;
     real scale = (real)call->number[graph_attend_scale], rest = 0,
          *scores = workspace_get((usize)(edge_room(n.longest) * lanes + 2 * lanes) * sizeof(real)),
@@ -193,6 +194,9 @@ Status KERNEL(graph_attend)(Call *call) {
             real inverse = total == 0 ? 0 : 1 / total;
             edge_sum(&n, &v, h, first, degree, scores, share * inverse, add, to);
             rest += note_row(to, v.width);
+            real part = share * inverse / (real)heads;
+            for (isize e = 0; FULL && mixture.data && e < degree; e++)
+                mixture.data[first + e] += scores[e] * part;
             if (weights.data)
                 for (isize e = 0; e < degree; e++)
                     weights.data[(first + e) * weights.edge_step + h] = scores[e] * inverse;

@@ -327,7 +327,8 @@ Status KERNEL(metric_attend)(Call *call) {
                 *weights = &call->array[metric_attend_weights];
     const Array *indptr = &call->array[metric_attend_indptr],
                 *indices = &call->array[metric_attend_indices];
-    ByEdge gain = by_edge(&call->array[metric_attend_gain]);
+    ByEdge gain = by_edge(&call->array[metric_attend_gain]),
+           mixture = by_edge(&call->array[metric_attend_mixture]);
     int root = call->number[metric_attend_root] != 0.0;
     isize m = len(q, 2), n = len(k, 2), d = len(q, 1);
     Limits limits = {&call->array[metric_attend_mask], &(Array){.kind = ABSENT}, 0, 0, 0};
@@ -338,6 +339,7 @@ Status KERNEL(metric_attend)(Call *call) {
     if (given(indptr) != given(indices) || given(out) != given(v)) return DECLINED;
     if (!given(out) && !given(weights)) return DECLINED;
     if (gain.data && (!given(indptr) || !given(out))) return DECLINED;
+    if (mixture.data && !gain.data) return DECLINED;
     if (given(indptr)) {
         if (q->ndim > 2 || k->ndim > 2 || given(limits.mask)) return DECLINED;
         if (!get_neighbors(indptr, indices, m, n, &lists))
@@ -347,6 +349,7 @@ Status KERNEL(metric_attend)(Call *call) {
     if (len(k, 1) != d ||
         (given(v) && (len(v, 1) != d || len(v, 2) != n || len(out, 1) != d || len(out, 2) != m)) ||
         !weights_fit(weights, near, m, n) || !edges_fit(&gain, m, 1) ||
+        (near && !edges_fit(&mixture, lists.edges, 1)) ||
         (given(out) && given(weights) && !near && !same_batch(out, weights)))
         return wrong(call, "metric_attend: shapes differ");
     Batch batch;
@@ -414,6 +417,9 @@ Status KERNEL(metric_attend)(Call *call) {
                 copy_row(scores, list.count,
                          near ? (real *)weights->data + list.first * step(weights, 1)
                               : (real *)batch.at[at_weights] + i * step(weights, 2));
+            if (mixture.data)
+                add_rows(1, (const real *const *)&scores, &share, list.count,
+                         mixture.data + list.first);
             if (!to) continue;
             real *into = gain.data ? point : to;
             if (total == 0) fill(into, d, 0);
