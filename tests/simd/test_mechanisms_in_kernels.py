@@ -286,3 +286,30 @@ def test_gradients_of_graph_attention_layers_agree_with_numpy(both, rng, heads, 
         for a, b in pairs:
             assert a.dtype == b.dtype
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.abs(b).max(), 1))
+
+
+@pytest.mark.parametrize("top_k", [1, 3, 6])
+def test_experts_add_their_weights_over_a_graph(top_k, both, rng):
+    """With experts whose kernels add to the whole, and two without such a kernel; as the sum of the experts alone."""
+    experts = [EXPERTS[name] for name in ("dots", "sharp", "heads", "tangent")]
+    experts += [ga.LinearAttention(DIM, num_features=16), ga.EdgeFeaturedAttention(DIM, num_heads=2)]
+    attn = ga.MoEAttention(DIM, experts=experts, top_k=top_k)
+    x = points(rng, 9, DIM)
+    graph = ga.NeighborGraph.from_edge_index(rng.integers(0, 8, (2, 30)), 9)  # the last has no neighbours
+    fast, plain = both(lambda: attn.attend(graph, x, need_weights=True))
+    agree(fast, plain, 3e-6)
+    shares = attn.shares(x)
+    expected = np.zeros(graph.num_edges)
+    for expert, share in zip(experts, shares.T, strict=True):
+        weights = expert.attend(graph, x, need_weights=True)[1].reshape(graph.num_edges, -1)
+        expected += share[graph.targets] * weights.mean(axis=1)
+    np.testing.assert_allclose(fast[1], expected, rtol=0, atol=3e-6)
+    np.testing.assert_allclose(fast[0], attn.attend(graph, x), rtol=0, atol=3e-6)
+
+
+def test_an_expert_that_adds_edges_has_no_weights(kernels, rng):
+    loops = ga.EdgeFeaturedAttention(DIM, num_heads=2, add_self_loops=True)
+    attn = ga.MoEAttention(DIM, experts=[loops], top_k=1)
+    graph = ga.NeighborGraph.from_edge_index(rng.integers(0, 8, (2, 30)), 9)
+    with pytest.raises(ga.UnsupportedError, match="adds edges"):
+        attn.attend(graph, points(rng, 9, DIM), need_weights=True)
