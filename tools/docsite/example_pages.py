@@ -102,7 +102,7 @@ def pages() -> dict[str, str]:
     listed = "\n".join(f"- [{told(name)[0]}]({stem(name)}.md)" for name in ORDER)
     tree = "\n".join(stem(name) for name in ORDER)
     out["examples/index.md"] = (
-        "# Examples\n\nScripts that run as they stand, on data that lie beside them. The test suite runs every one.\n\n"
+        "# Examples\n\nComplete scripts with their data. The test suite runs all of them.\n\n"
         f"{listed}\n\n```{{toctree}}\n:hidden:\n\n{tree}\n```\n"
     )
     return out

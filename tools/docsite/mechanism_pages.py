@@ -83,7 +83,7 @@ def quality(key: str) -> str:
             f"| {graph} | {100 * mean:.1f} ± {100 * spread:.1f} | `{best}` {100 * found['best_score'][0]:.1f} "
             f"| `{baseline}` {100 * found['baseline_score'][0]:.1f} |"
         )
-    return "\n".join(rows) if len(rows) > 2 else "None of the benchmark's graphs has what this mechanism needs."
+    return "\n".join(rows) if len(rows) > 2 else "No graph of the benchmark has the metadata that this mechanism needs."
 
 
 def page(key: str) -> str:
@@ -104,7 +104,7 @@ def page(key: str) -> str:
 ```{{figure}} pictures/{key}.svg
 :alt: A tree of 15 nodes. Circles show how much the marked node attends to each of them.
 
-To whom the marked node of a small tree attends, with the parameters that the mechanism starts with. The larger the circle, the greater the weight.
+The attention of the marked node of a small tree, with the initial parameters of the mechanism. Larger circles show larger weights.
 ```
 
 ## Parameters
@@ -123,8 +123,8 @@ To whom the marked node of a small tree attends, with the parameters that the me
 
 ## Measured quality
 
-Held-out links: area under the ROC curve in percent, mean and spread over five seeds (of labels: accuracy). Small networks, not tuned
-to the graph. How it was measured: [which mechanism suits a graph](../evaluate.md).
+For held-out links, the table shows the area under the ROC curve in percent, and for labels the accuracy (mean and spread over five
+seeds). The networks are small and not tuned to the graph. [Which mechanism suits a graph](../evaluate.md) describes the measurement.
 
 {quality(key)}
 
