@@ -28,7 +28,7 @@ PAGE = ROOT / "docs" / "trust.md"
 
 
 def laws() -> int:
-    """Tests that Hypothesis gives its examples, in all of tests/; each is one law."""
+    """Return the number of tests with Hypothesis examples in tests/; each is one law."""
     found = 0
     for path in (ROOT / "tests").rglob("test_*.py"):
         tree = ast.parse(path.read_text("utf-8"))
@@ -48,12 +48,12 @@ def laws() -> int:
 
 
 def name_of(node: ast.AST) -> str:
-    """The last word of a name."""
+    """Return the last part of a dotted name."""
     return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
 
 
 def count() -> dict[str, Any]:
-    """What the tests go through."""
+    """Count the laws, arguments and files that the tests check."""
     sys.path.insert(0, str(TRUST))
     import good_calls
     import test_absurd_sizes
@@ -71,13 +71,13 @@ def count() -> dict[str, Any]:
 
 
 def now() -> dict[str, str]:
-    """Date and commit of a run that ends here."""
+    """Return today's date and the current commit."""
     commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return {"date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"), "commit": commit.stdout.strip()}
 
 
 def measured(path: Path) -> dict[str, Any]:
-    """Lines, branches and `raise` statements of a coverage report, and those that no test reached."""
+    """Return the lines, branches and `raise` statements of a coverage report, and those that no test reached."""
     root = xml.etree.ElementTree.parse(path).getroot()
     source = Path(root.findtext("sources/source", "src/graphattend"))
     raises, missed = 0, []
@@ -97,7 +97,7 @@ def measured(path: Path) -> dict[str, Any]:
 
 
 def coverage(found: dict[str, Any] | None) -> str:
-    """What the native suite reaches."""
+    """Describe the coverage of the native suite."""
     if found is None:
         return "Not measured."
     shares = ", ".join(
@@ -113,7 +113,7 @@ def coverage(found: dict[str, Any] | None) -> str:
 
 
 def engines(runs: dict[str, Any]) -> str:
-    """A row for each engine beside those of `make test`."""
+    """Return a row for each engine besides those of `make test`."""
     rows = ["| engine | tests | passed | failed | date | commit |", "| --- " * 6 + "|"]
     for name, run in sorted(runs.items()):
         rows.append(
@@ -123,7 +123,7 @@ def engines(runs: dict[str, Any]) -> str:
 
 
 def soak(runs: list[dict[str, Any]]) -> str:
-    """A row for each backend and kind of calls: sums, and every range of seeds with its date and commit."""
+    """Return a row for each backend and kind of calls: sums, and every range of seeds with its date and commit."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in runs:
         groups.setdefault((run["backend"], run["kinds"]), []).append(run)
@@ -139,12 +139,12 @@ def soak(runs: list[dict[str, Any]]) -> str:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A file of results, or none yet."""
+    """Read a file of results; empty if it does not exist."""
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
 def mutants() -> str:
-    """A row for each part of the sources, and what survived."""
+    """Return a row for each part of the sources, and the changes that survived."""
     reasons = tomllib.loads(REASONS.read_text("utf-8")) if REASONS.exists() else {}
     rows, survived = [], []
     for run in read(MUTANTS).values():
@@ -171,7 +171,7 @@ def mutants() -> str:
 
 
 def versions() -> str:
-    """A row for each version of Python and NumPy that was tried."""
+    """Return a row for each tested version of Python and NumPy."""
     rows = ["| Python | NumPy | tests | passed | failed | skipped | date | commit |", "| --- " * 8 + "|"]
     for setting, run in sorted(read(VERSIONS).items()):
         python, _, numpy = setting.partition("/")
@@ -187,7 +187,7 @@ def versions() -> str:
 
 
 def page(results: dict[str, Any]) -> str:
-    """The page's text."""
+    """Return the text of the page."""
     counts, calls = results["counts"], sum(run["calls"] for run in results["soak"])
     return f"""# What was tested
 

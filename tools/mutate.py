@@ -37,7 +37,7 @@ SHADOW = ROOT / "build" / "mutation"
 RESULTS = ROOT / "tests" / "trust" / "mutants.json"
 REASONS = ROOT / "tests" / "trust" / "survivors.toml"
 KERNELS = Path("src/graphattend/simd/kernels")
-#: What is changed: the boundary, functional, geometry, storage and the readers.
+#: The sources that are changed: the boundary, functional, geometry, storage and the readers.
 TARGETS = {
     "boundary": ["_validate.py", "_arguments.py", "_vjp.py", "graph/_checked_fields.py"],
     "functional": ["functional/*.py"],
@@ -46,7 +46,7 @@ TARGETS = {
     "readers": ["graph/formats/*.py", "graph/files.py"],
 }
 SECONDS = 300  # for the tests of one change
-TESTS = 60  # run at most, the nearest first
+TESTS = 60  # maximum number of tests per change, the nearest first
 #: Imported once, for every change.
 PRELOADED = ["numpy", "scipy.special", "scipy.spatial", "networkx", "mpmath", "hypothesis", "pytest", "autograd"]
 
@@ -58,7 +58,7 @@ ARITHMETIC = {"+": "-", "-": "+", "*": "/", "/": "*", "//": "*", "%": "*", "**":
 
 
 class Mutant(NamedTuple):
-    """One change: what stands at an offset of a file, and what takes its place."""
+    """One change: the text at an offset of a file, and its replacement."""
 
     file: str
     line: int
@@ -70,12 +70,12 @@ class Mutant(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What it is known by, whatever stands above it."""
+        """The name of the change, which does not depend on its line number."""
         return f"{self.file}: {self.text}: {self.was} -> {self.now}"
 
 
 def changes(tree: ast.AST, at: Any, text: str) -> Iterator[tuple[ast.AST, int, int, str]]:
-    """Every node that can be changed, with the offsets of what is replaced and what by."""
+    """Yield every node that can be changed, with start, end and replacement of the text."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             for left, right in zip([node.left, *node.comparators], node.comparators, strict=False):
@@ -102,14 +102,14 @@ def changes(tree: ast.AST, at: Any, text: str) -> Iterator[tuple[ast.AST, int, i
 def between(
     node: ast.AST, start: int, end: int, text: str, table: dict[str, str]
 ) -> Iterator[tuple[ast.AST, int, int, str]]:
-    """The operator between two offsets, replaced."""
+    """Yield the change of the operator between two offsets."""
     found = re.search(r"not\s+in|is\s+not|[^\s()]+", text[start:end])
     if found and (word := " ".join(found[0].split())) in table:
         yield node, start + found.start(), start + found.end(), table[word]
 
 
 def mutants(part: str, path: Path) -> list[Mutant]:
-    """All changes of a file, without annotations, `__all__` and blocks for type checkers."""
+    """Return all changes of a file except in annotations, `__all__` and blocks for type checkers."""
     text = path.read_text("utf-8")
     starts = [0]
     for line in text.splitlines(keepends=True):
@@ -138,7 +138,7 @@ def mutants(part: str, path: Path) -> list[Mutant]:
 
 
 def chosen(count: int, seed: int) -> list[Mutant]:
-    """Changes in every part alike."""
+    """Choose the same number of changes in every part."""
     rng, parts = random.Random(seed), []
     for part, patterns in TARGETS.items():
         files = sorted({path for pattern in patterns for path in SOURCES.glob(pattern)})
@@ -148,7 +148,7 @@ def chosen(count: int, seed: int) -> list[Mutant]:
 
 
 class Covered:
-    """Which tests run a line."""
+    """The tests that run each line."""
 
     def __init__(self, files: list[Path]) -> None:
         import coverage
@@ -161,7 +161,10 @@ class Covered:
         self.cache: dict[str, dict[int, set[str]]] = {}
 
     def tests(self, mutant: Mutant, rng: random.Random) -> list[str]:
-        """Of the changed line, of those before it, or of the file; of the mirrored file first, then of as many files as possible."""
+        """Return the tests of the changed line, of lines before it, or of the file.
+
+        Those of the mirrored test file come first, then tests of as many files as possible.
+        """
         if mutant.file not in self.cache:
             lines: dict[int, set[str]] = {}
             for data in self.data:
@@ -172,7 +175,7 @@ class Covered:
             self.cache[mutant.file] = lines
         lines = self.cache[mutant.file]
         near = next((lines[n] for n in range(mutant.line, max(mutant.line - 8, 0), -1) if lines.get(n)), None)
-        found = sorted(near or set().union(*lines.values()))  # what runs at import is every test's
+        found = sorted(near or set().union(*lines.values()))  # every test runs the code that runs at import
         rng.shuffle(found)
         words = set(re.split(r"[/._]+", mutant.file.removeprefix("src/graphattend/"))) - {"py", ""}
         seen: dict[str, int] = {}
@@ -206,7 +209,7 @@ def measure() -> list[Path]:
 
 
 def run_python(mutant: Mutant, tests: list[str], shadow: Path) -> str:
-    """Put a change in and run the tests; "killed", "timeout", "survived" or "not covered"."""
+    """Make a change and run the tests; return "killed", "timeout", "survived" or "not covered"."""
     if not tests:
         return "not covered"
     path, original = shadow / mutant.file, ROOT / mutant.file
@@ -218,21 +221,21 @@ def run_python(mutant: Mutant, tests: list[str], shadow: Path) -> str:
             break
     path.unlink()
     shutil.copy2(original, path)
-    # A failed test is 1; whether anything else comes of the change, only the tests without it can tell.
+    # 1 means a failed test. Any other status counts only if the tests succeed without the change.
     if status not in (None, 0, 1) and forked(some, shadow) != 0:
         raise RuntimeError(f"the tests fail without a change: see {SHADOW / 'last.txt'}")
     return "timeout" if status is None else "killed" if status else "survived"
 
 
 def stages(tests: list[str]) -> list[list[str]]:
-    """The tests of the nearest file, then the others: to collect many files takes longer than most changes live."""
+    """Return the tests of the nearest file, then the others, because collecting many files takes long."""
     nearest = tests[0].partition("::")[0]
     parts = [[test for test in tests if (test.partition("::")[0] == nearest) is own] for own in (True, False)]
     return [part for part in parts if part]
 
 
 def forked(tests: list[str], shadow: Path) -> int | None:
-    """Run tests on the shadow of the sources in a copy of this process; pytest's exit code, or None after a long time."""
+    """Run tests on the copy of the sources in a forked process; return pytest's exit code, or None after a timeout."""
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -284,7 +287,7 @@ CHECK = re.compile(r"^( +)(?:\} else )?if \((.+?)\)(?=\s+return (?:DECLINED|0|-1
 
 
 def checks() -> list[Mutant]:
-    """The conditions in the kernels and their host by which a call is refused."""
+    """Return the conditions in the kernels and their host that reject a call."""
     found = []
     folder = ROOT / KERNELS
     for path in [*sorted(folder.glob("*.c")), *sorted((folder / "host").glob("*.c"))]:
@@ -321,10 +324,10 @@ def kernel_run(minutes: float, rounds: int) -> None:
         path.write_text(text[: mutant.start] + mutant.now + text[mutant.start + len(mutant.was) :], "utf-8")
         built = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         path.write_text(text, "utf-8")
-        if built.returncode:  # what is unused without the check is an error of the compiler
+        if built.returncode:  # without the check something is unused, which is a compiler error
             done.add(mutant, "killed", [])
             continue
-        entries = re.findall(r"\bKERNEL\((\w+)\)", text)  # those of this file, or all where it has none
+        entries = re.findall(r"\bKERNEL\((\w+)\)", text)  # the kernels of this file, or all if it has none
         fuzz = str(ROOT / "tests/simd/test_fuzz.py")
         command = [sys.executable, fuzz, built.stdout.strip(), "1", str(rounds), *entries]
         try:
@@ -335,7 +338,7 @@ def kernel_run(minutes: float, rounds: int) -> None:
 
 
 class Done:
-    """What is known so far of one kind of changes, in the results."""
+    """The results of one kind of changes."""
 
     def __init__(self, kind: str, seed: int) -> None:
         self.kind, self.seed = kind, seed
@@ -343,7 +346,7 @@ class Done:
         self.results: dict[str, Any] = every.get(kind, {}).get("changes", {})
 
     def add(self, mutant: Mutant, outcome: str, tests: list[str]) -> None:
-        """One more, written at once."""
+        """Add a result and write the file."""
         print(
             f"{outcome:<12}{mutant.file}:{mutant.line}: {mutant.was} -> {mutant.now}  ({len(tests)} tests)", flush=True
         )
@@ -360,7 +363,7 @@ class Done:
 
 
 def summary(kind: str) -> str:
-    """Killed of each part, and what survived without a reason."""
+    """Summarize the killed changes of each part, and those that survived without a reason."""
     found = json.loads(RESULTS.read_text("utf-8"))[kind]["changes"]
     reasons = tomllib.loads(REASONS.read_text("utf-8")) if REASONS.exists() else {}
     lines = []

@@ -1,7 +1,8 @@
 """Run the test suites, all of them or those named, and end with a table of what ran.
 
-A stage has one or two lanes, which run side by side, every line marked with its suite; the suites of a lane run one after
-the other. All suites run even when one fails; the exit code is 0 only when every one passed and ran at least one test.
+A stage has one or two lanes, which run side by side; every line of output is marked with its suite. The suites of a
+lane run one after the other. All suites run even if one fails. The exit code is 0 only if each passed and ran at least
+one test.
 """
 
 import dataclasses
@@ -30,14 +31,14 @@ KINDS = ("passed", "failed", "skipped")
 
 LIMIT = 1800  # seconds for one command
 
-#: With `make test-all`, what takes longer than 25 minutes.
+#: Whether `make test-all` runs, which includes the tests that do not fit into 25 minutes.
 ALL = bool(os.environ.get("GRAPHATTEND_ALL"))
 
-#: Arithmetic the suite runs on inside Pyodide: auto is the best the runtime has, relaxed SIMD in both. The tests of the
-#: kernels run on wasm-simd128 as well, in both; with GRAPHATTEND_ALL so do the tests of what computes with them.
+#: Backends of the suite inside Pyodide: auto is the fastest of the runtime, relaxed SIMD in both. The tests of the
+#: kernels also run on wasm-simd128 in both; with GRAPHATTEND_ALL, so do the tests of the functions that use them.
 BACKENDS = {"node": "auto,numpy", "chrome": "auto,wasm-simd128" if ALL else "auto"}
 
-#: Tests whose results come out of the backend in use.
+#: Tests whose results the backend computes.
 ARITHMETIC = ["tests/compression", "tests/functional", "tests/mechanisms"]
 
 
@@ -55,7 +56,7 @@ class Suite:
     seconds: float = 0.0
 
     def run(self, mark: str) -> None:
-        """Run every command, printing what it prints as it comes."""
+        """Run every command and print its output as it arrives."""
         start = time.monotonic()
         try:
             commands = self.commands()
@@ -96,18 +97,18 @@ class Suite:
         self.seconds = time.monotonic() - start
 
     def stop(self, process: subprocess.Popen[str], mark: str) -> None:
-        """End a command that hangs, and everything it started."""
+        """End a command that hangs, and all processes it started."""
         print(f"{mark}Stopped: no end after {LIMIT} seconds", flush=True)
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def shorten(word: str) -> str:
-    """An argument of a command, shortened for display."""
+    """Return an argument of a command, shortened for display."""
     return word.replace(str(ROOT) + "/", "")
 
 
 def counted(lines: list[str]) -> dict[str, int]:
-    """Numbers of tests from what a runner printed: our own lines for tests inside Pyodide, else the runner's last."""
+    """Return the numbers of tests from a runner's output: our lines for tests inside Pyodide, else its last line."""
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
     ours = [line for line in plain if line.startswith("Inside Pyodide, ")]
     last = [line for line in plain if re.search(r"\d+ (passed|failed|error)", line)][-1:]
@@ -123,7 +124,7 @@ def counted(lines: list[str]) -> dict[str, int]:
 
 
 def lint() -> list[list[str]]:
-    """Style and types."""
+    """Return the commands that check style and types."""
     tools = form.commands(check=True)
     commands = [
         *tools["python"],
@@ -157,7 +158,7 @@ def native() -> list[list[str]]:
 
 
 def pyodide(*runner: str) -> Callable[[], list[list[str]]]:
-    """The suite inside Pyodide."""
+    """Return a function that returns the commands of the suite inside Pyodide."""
 
     def commands() -> list[list[str]]:
         loaded = ["-v", "-p", "pytest_pyodide", "--dist-dir", str(pyodide_dist.assemble())]
@@ -167,7 +168,7 @@ def pyodide(*runner: str) -> Callable[[], list[list[str]]]:
 
 
 def javascript() -> list[list[str]]:
-    """The npm package's own tests, on a fresh build."""
+    """Return the commands of the npm package's tests, on a new build."""
     if not (ROOT / "js" / "package.json").exists():
         return []
     os.environ["GRAPHATTEND_DIST"] = str(pyodide_dist.assemble())
@@ -194,7 +195,7 @@ def in_webkit() -> list[list[str]]:
 
 
 def demo() -> list[list[str]]:
-    """Playwright's tests of the demo."""
+    """Return the commands of the demo's tests by Playwright."""
     return [[*PYTEST, "tests/browser"]] if (ROOT / "tests" / "browser").exists() else []
 
 
@@ -222,7 +223,7 @@ def stages() -> list[list[list[Suite]]]:
 
 
 def all_suites() -> list[Suite]:
-    """Every suite."""
+    """Return every suite."""
     return [suite for stage in stages() for lane in stage for suite in lane]
 
 
@@ -242,7 +243,7 @@ def run_stage(lanes: list[list[Suite]]) -> None:
 
 
 def summary(suites: list[Suite]) -> None:
-    """Print the table and, alone on the last line, the sums."""
+    """Print the table, and the sums on the last line."""
     print(f"\n{'Suite':<22}{'':<8}" + "".join(f"{kind:>9}" for kind in KINDS) + f"{'seconds':>10}")
     for suite in suites:
         ran = any(suite.counts.values()) or not suite.succeeded
@@ -250,7 +251,7 @@ def summary(suites: list[Suite]) -> None:
         numbers = "".join(f"{suite.counts[kind]:>9}" for kind in KINDS)
         print(f"{suite.title:<22}{verdict:<8}{numbers}{suite.seconds:>10.0f}")
     total = {kind: sum(suite.counts[kind] for suite in suites) for kind in KINDS}
-    # A suite that broke without a failing test still has to show.
+    # A suite that broke without a failing test counts as a failure.
     total["failed"] += sum(not suite.succeeded and not suite.counts["failed"] for suite in suites)
     print("\n" + ", ".join(f"{total[kind]} {kind}" for kind in KINDS))
 
@@ -268,7 +269,7 @@ def main() -> None:
     suites = [suite for stage in chosen for lane in stage for suite in lane]
     if {"chromium", "javascript", "demo"} & {suite.name for suite in suites}:
         os.environ["CHROMIUM"] = chromium.find()
-    # Once, before suites that run side by side ask for them: the package, the wheel with it, and the page.
+    # Build the package, the wheel in it and the page once, before suites that run side by side need them.
     build_js.build()
     if {"demo", "firefox"} & {suite.name for suite in suites}:
         serve.build()

@@ -222,7 +222,7 @@ def as_index(x: object, argument: str, length: int | None = None, *, ndim: int |
                 argument=argument,
             )
     if a.size and a.dtype.itemsize >= _INDEX.itemsize and a.dtype != _INDEX:
-        extreme = max(int(a.max()), -int(a.min()) - 1)  # np.intp has 32 bits in WebAssembly and would wrap around
+        extreme = max(int(a.max()), -int(a.min()) - 1)  # 32 bits in WebAssembly: never wrap around in silence
         if extreme > np.iinfo(_INDEX).max:
             raise OutOfBoundsError(
                 f"{argument}: expected indices of {8 * _INDEX.itemsize} bits, got {extreme}",
