@@ -24,7 +24,9 @@ def build(folder, what, when, left_out):
         shutil.copyfile(source, target)
         os.utime(target, (when, when))
     cache = build_wheel.kernel_builder().CACHE
-    kept = shutil.ignore_patterns("wheel*", *(f"{name}-*" for name in left_out), "kernels_*", "*-kernels_*", "ufuncs_*")
+    kept = shutil.ignore_patterns(
+        "tmp*", "wheel*", *(f"{name}-*" for name in left_out), "kernels_*", "*-kernels_*", "ufuncs_*"
+    )
     shutil.copytree(cache, folder / cache.relative_to(build_wheel.ROOT), ignore=kept)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "out", folder]
     environment = os.environ | {"GRAPHATTEND_BUILD": what}

@@ -437,7 +437,7 @@ def _adds_edges(i: int, member: Attention) -> UnsupportedError:
     )
 
 
-def _edge_weights(w: Any, part: NeighborGraph, i: int, member: Attention) -> np.ndarray:
+def _edge_weights(w: np.ndarray | None, part: NeighborGraph, i: int, member: Attention) -> np.ndarray:
     """Return one weight per edge of the graph of expert i, averaged over its heads."""
     if w is None or w.shape[0] != part.indices.size:
         raise _adds_edges(i, member)
@@ -445,7 +445,13 @@ def _edge_weights(w: Any, part: NeighborGraph, i: int, member: Attention) -> np.
 
 
 def _add_weights(
-    weights: np.ndarray, kept: Any, share: np.ndarray, w: Any, part: NeighborGraph, i: int, member: Attention
+    weights: np.ndarray,
+    kept: np.ndarray | slice,
+    share: np.ndarray,
+    w: np.ndarray | None,
+    part: NeighborGraph,
+    i: int,
+    member: Attention,
 ) -> None:
     """Add the weights of expert i, multiplied by its share of each row (V,), to the edges that it was given."""
     weights[kept] += share[part.targets] * _edge_weights(w, part, i, member)
@@ -466,7 +472,7 @@ def _restrict(metadata: Params, member: Attention) -> dict[str, np.ndarray]:
     return {name: metadata[name] for name in member._expected.reads if name in metadata}
 
 
-def _seen_by(member: Attention, graph: NeighborGraph, chosen: np.ndarray) -> tuple[NeighborGraph, Any]:
+def _seen_by(member: Attention, graph: NeighborGraph, chosen: np.ndarray) -> tuple[NeighborGraph, np.ndarray | slice]:
     """Return the graph of an expert, with only the edges of rows that chose it, and the indices of these edges.
 
     An expert that reads structural features gets the whole graph.
