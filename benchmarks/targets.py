@@ -102,6 +102,11 @@ REASONS = {
     "float64 against float32, flash": "as for scaled dot products, whose kernel it is",
     "growth from N": "1 MB of keys and values (N = 1 000) is read from the second-level cache at 60 GB/s, 10 MB at 32,"
     " 102 MB at 12",
+    "mechanisms over a graph, of dot products": "of `multi_head` and `dynamic_heads` a third is projections, 0.33 GFLOP at the"
+    " speed of matrix products, and nearly all else the pass, which has an exponential for each edge and head; of"
+    " `mixed_curvature` nine tenths are the pass by distance; `learned_routing` and `moe` are the kernels of their experts",
+    "softmax 1000 × 1000": "97 % of it is exponentials, as slow in the first-level cache; to find the maximum while summing"
+    " would take more of them",
     "attend, scaled dot product: two threads": _shared(83),
     "attend, scaled dot product: gradients, two threads": _shared(83),
     "attend, multi-head: two threads": _shared(78),
