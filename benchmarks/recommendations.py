@@ -16,6 +16,7 @@ import numpy as np
 
 import graphattend as ga
 from benchmarks.cora import read
+from graphattend.evaluation.tasks import undirected_pairs
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "recommendations.json"
@@ -76,7 +77,7 @@ def compare(graph: ga.NeighborGraph, x: Any, show: Any = None) -> dict[str, Any]
     chosen = rows.get(rule.key)
     out = {
         "nodes": graph.num_nodes,
-        "edges": graph.num_edges // 2,
+        "edges": undirected_pairs(graph).shape[1],
         "rule": rule.key,
         "reason": rule.reasons[-1],
         "best": found.best,
