@@ -9,12 +9,18 @@ import type { Seen } from "./bits.js";
 /** Shares of the edges that close no cycle, from which a graph is called nearly or partly a tree. */
 const NEARLY = 0.8,
   PARTLY = 0.5;
+/** A share of the attention that is shown as one. */
+const LEAST = 0.0005;
 
 export function Advice({ session, graph }: Seen): JSX.Element {
   const { advice, chosen, state } = session;
   const { edges, extra } = useMemo(() => treeLikeness(graph), [graph]);
   const share = edges === 0 ? 0 : 1 - extra / edges;
   const suited = session.results.get(advice?.key ?? "");
+  const moved =
+    chosen === undefined || suited === undefined || chosen.key === advice?.key
+      ? 0
+      : 1 - agreement(graph, chosen.weights, suited.weights);
   return (
     <div id="advice">
       <div aria-live="polite">
@@ -55,14 +61,18 @@ export function Advice({ session, graph }: Seen): JSX.Element {
             </button>
           )}
         </p>
-      ) : suited === undefined || chosen === undefined ? null : chosen.key === advice.key ? (
-        <p class="help">It is what you see.</p>
-      ) : (
+      ) : suited === undefined || chosen === undefined ? null : (
         <p class="help">
-          {`It would move ${percent(1 - agreement(graph, chosen.weights, suited.weights))} of the attention:`}{" "}
-          <button type="button" class="link" onClick={() => session.change({ view: "compare", other: advice.key })}>
-            see both
-          </button>
+          {chosen.key === advice.key
+            ? "It is what you see."
+            : moved < LEAST
+              ? `Over this graph it gives the weights of ${title(chosen.key)}.`
+              : `It would move ${percent(moved)} of the attention: `}
+          {moved < LEAST ? null : (
+            <button type="button" class="link" onClick={() => session.change({ view: "compare", other: advice.key })}>
+              see both
+            </button>
+          )}
         </p>
       )}
     </div>
