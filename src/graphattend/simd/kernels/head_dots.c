@@ -3,7 +3,8 @@
 #include "kernels.h"
 
 /* Four heads from h on of all rows; the last one stands in for those beyond it. */
-INL void four_heads(const isize width, const ByHead *x, const ByHead *a, isize h, ByEdge *out) {
+static void four_heads(const ByHead *x, const ByHead *a, isize h, const ByEdge *out) {
+    isize width = x->width;
     const real *own[4];
     isize at[4];
     for (int r = 0; r < 4; r++) {
@@ -32,9 +33,7 @@ Status KERNEL(head_dots)(Call *call) {
     if (a.nodes != x.heads || a.width != x.width || !edges_fit(&out, x.nodes, x.heads))
         return wrong(call, "head_dots: shapes differ");
     void *state = work_begin((double)x.nodes * (double)(x.heads * x.width));
-    for (isize h = 0; h < x.heads; h += 4)
-        if (x.width == 8) four_heads(8, &x, &a, h, &out);
-        else four_heads(x.width, &x, &a, h, &out);
+    for (isize h = 0; h < x.heads; h += 4) four_heads(&x, &a, h, &out);
     work_end(state);
     return DONE;
 }
