@@ -268,17 +268,17 @@ def test_training_run(client):
 def test_command_line(client):
     graph = client.put(np.frombuffer(b"0 1\n1 2\n2 0\n", np.uint8))
     argv = ["analyze", "--graph", "g.txt", "--mechanism", "flash", "--dim", "2", "--plot", "r.svg"]
-    result = client.ok("command_line", argv, [["g.txt"], [graph], ["r.svg"]])
+    result = client.ok("command_line", argv, {"g.txt": graph}, ["r.svg"])
     assert result["status"] == 0, result["stderr"]
     assert "flash" in result["stdout"]
     assert b"<svg" in result["files"]["r.svg"].tobytes()
     damaged = client.put(np.frombuffer(b"{", np.uint8))
-    result = client.ok("command_line", ["analyze", "--graph", "g.json"], [["g.json"], [damaged], []])
+    result = client.ok("command_line", ["analyze", "--graph", "g.json"], {"g.json": damaged}, [])
     assert result["status"] == 2
     assert "g.json" in result["stderr"]
     assert "tmp" not in result["stderr"]
     edges = client.put(np.frombuffer(b"a b\nb c\n", np.uint8))
-    result = client.ok("command_line", ["convert", "-", "g.csv"], [["-"], [edges], ["g.csv"]])
+    result = client.ok("command_line", ["convert", "-", "g.csv"], {"-": edges}, ["g.csv"])
     assert (result["status"], result["stdout"]) == (0, "3 nodes, 2 edges, directed\n"), result["stderr"]
     assert result["files"]["g.csv"].tobytes() == b"source,target\na,b\nb,c\n"
 

@@ -72,7 +72,7 @@ def test_attention_on_a_manifold_of_functions_is_that_on_ours(client, aggregatio
 def test_a_manifold_of_functions_wherever_a_manifold_is_taken(client):
     rng = np.random.default_rng(1)
     x = ga.geometry.Sphere().project(rng.standard_normal((6, 3)))
-    space, described = client.keep("manifold", {"manifold": sphere(client)})
+    space, described = client.keep("manifold", sphere(client))
     assert described["type"] == "CustomManifold"
     ours = ga.geometry.Sphere()
     distances = client.ok("method", space, "pairwise", [client.put(x), client.put(x)], None, dtype="float64")
@@ -100,9 +100,9 @@ def test_what_a_manifold_of_functions_refuses(client):
         ({"expmap": f, "logmap": f, "gradients": 3}, "manifold.gradients"),
         (None, "manifold.expmap"),
     ]:
-        error = client.error("manifold", {"manifold": functions}, keep=1)
+        error = client.error("manifold", functions, keep=1)
         assert (error["code"], error["argument"]) == ("invalid_config", argument), functions
-    space = client.keep("manifold", {"manifold": {"expmap": f, "logmap": f}})[0]
+    space = client.keep("manifold", {"expmap": f, "logmap": f})[0]
     points = [client.put(np.ones((4, 2))), client.put(np.ones((4, 2)))]
     error = client.error("method", space, "expmap", points, None)
     assert (error["code"], error["argument"], error["expected"]) == ("dimension_mismatch", "manifold.expmap", 8)
@@ -153,7 +153,7 @@ def test_a_manifold_of_functions_has_its_own_origin(client):
         "logmap": client.function(lambda x, y: y - x),
         "origin": client.function(lambda dim: np.full(dim, 2.0)),
     }
-    space, _ = client.keep("manifold", {"manifold": functions})
+    space, _ = client.keep("manifold", functions)
     np.testing.assert_array_equal(
         client.ok("method", space, "expmap0", [client.put(np.ones(3))], None), np.full(3, 3.0)
     )
@@ -165,7 +165,7 @@ def test_a_gradient_for_every_argument(client):
         "dist": client.function(lambda x, y: np.abs(x - y).sum(axis=-1)),
         "gradients": {"dist": client.function(lambda x, y, g: [x])},
     }
-    space, _ = client.keep("manifold", {"manifold": functions})
+    space, _ = client.keep("manifold", functions)
     points = [client.put(np.ones((2, 3))), client.put(np.zeros((2, 3)))]
     pull, _ = client.keep("function_vjp", space, "dist", points, {})
     error = client.error("method", pull, "apply", [client.put(np.ones(2))], None)

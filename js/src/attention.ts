@@ -29,7 +29,7 @@ import type {
   Numbers,
   Value,
 } from "./types.js";
-import { Args, CALL, decode, encode, ID } from "./wire.js";
+import { Args, decode, encode, ID } from "./wire.js";
 
 /** The config of a mechanism, as Python's `to_config` returns it. */
 export interface Config {
@@ -300,11 +300,14 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
   ): Promise<unknown> {
     this[ID]();
     const [rest, call] = splitCall(options);
-    const wire = encode("method", [this, method, new Args(values, names), rest], {
-      keep: keep!,
-      dtype: call.dtype,
-      names: CALL,
-    });
+    const wire = encode(
+      "method",
+      { this: this, name: method, values: new Args(values, names), options: rest },
+      {
+        keep: keep!,
+        dtype: call.dtype,
+      },
+    );
     const reply = await this.backend.request(wire, call);
     const result = decode(reply);
     if (reply.direct !== undefined && method === "forward" && isPlain(options))

@@ -1,5 +1,5 @@
 import type { Runner, SendOptions } from "./runner.js";
-import { checkCall } from "./errors.js";
+import { checkCall, look } from "./errors.js";
 import { own, type Reply, type Wire } from "./wire.js";
 
 /** Sends requests to one interpreter, or to several that have the same objects. */
@@ -53,7 +53,7 @@ export class Backend {
   }
 
   async request(wire: Wire, options: SendOptions): Promise<Reply> {
-    checkCall(options);
+    look(() => checkCall(options));
     if (options.view) wire = { ...wire, view: true };
     if (this.runners.length === 1) return this.runners[0]!.request(wire, options);
     if (wire.keep === undefined) {

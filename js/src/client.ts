@@ -1,10 +1,10 @@
 import { Attention, type AttentionFor } from "./attention.js";
 import type { Backend } from "./backend.js";
-import { checkText, invalid, look } from "./errors.js";
+import { invalid, look, reason } from "./errors.js";
 import {
   kept,
   loadFormat,
-  Remote,
+  type Remote,
   splitCall,
   splitOptions,
   Tensor,
@@ -34,7 +34,7 @@ import type {
   ScoreMod,
   Value,
 } from "./types.js";
-import { Args, CALL, decode, encode, entries, isRecord, Plain } from "./wire.js";
+import { Args, decode, encode, entries, Plain } from "./wire.js";
 
 /** The backend that computes; see `graphattend.backend_info` in Python. */
 export interface BackendInfo {
@@ -106,31 +106,21 @@ export class GraphAttend {
   ): Promise<AttentionFor<K>> {
     if (typeof options !== "object" || options === null)
       throw invalid("options", "expected an object with at least dim");
-    const keep = this.backend.nextId();
-    const reply = await this.backend.request(
-      encode("create", [key, new Plain(options)], { keep, names: ["key", "options"] }),
-      call,
-    );
-    return Attention.make<K>(this.backend, keep, decode(reply) as Described);
+    return (await this.made("create", { key, options: new Plain(options) }, call)) as AttentionFor<K>;
   }
 
   /** Load the bytes that `save` returned: a mechanism, or `load<Compressed>(…)`, `load<Graph>(…)`. */
   async load<R = AttentionFor<MechanismKey>>(bytes: Uint8Array | ArrayBuffer, call: CallOptions = {}): Promise<R> {
     const data = look(() => (bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes), "bytes");
-    if (!look(() => data instanceof Uint8Array, "bytes"))
-      throw invalid("bytes", "expected a Uint8Array or ArrayBuffer");
-    const keep = this.backend.nextId();
-    const found = decode(
-      await this.backend.request(encode("load", [data, loadFormat(data)], { keep }), call),
-    ) as Described;
-    return kept(this.backend, keep, found) as R;
+    if (!ArrayBuffer.isView(data)) throw invalid("bytes", "expected a Uint8Array or ArrayBuffer");
+    return (await this.made("load", { data, format: loadFormat(data) }, call)) as R;
   }
 
   /** Copy a matrix to Python's memory once, to use it in many calls. */
   async tensor(data: Data, shape?: readonly number[], call: CallOptions = {}): Promise<Tensor> {
     const keep = this.backend.nextId();
     const source = shape === undefined ? data : { data, shape };
-    const reply = await this.backend.request(encode("tensor", [source], { keep, names: ["data"] }), call);
+    const reply = await this.backend.request(encode("tensor", { data: source }, { keep }), call);
     return new Tensor(this.backend, keep, decode(reply) as Described & { shape: number[] });
   }
 
@@ -140,7 +130,8 @@ export class GraphAttend {
    */
   async graph(graph: GraphInput, options: CallOptions & { directed?: boolean } = {}): Promise<Graph> {
     const linked = look(() => typeof graph === "object" && graph !== null && "nodes" in graph, "graph");
-    return this.made("graph", { graph: linked ? new Plain(graph) : graph }, options);
+    const [rest, call] = splitCall(options);
+    return (await this.made("graph", { graph: linked ? new Plain(graph) : graph, options: rest }, call)) as Graph;
   }
 
   /** Create the graph in which every row attends to its k nearest neighbours. */
@@ -149,7 +140,8 @@ export class GraphAttend {
     k: number,
     options: CallOptions & { manifold?: Manifold | ManifoldFunctions } = {},
   ): Promise<Graph> {
-    return this.made("knn", { x, k }, options);
+    const [rest, call] = splitCall(options);
+    return (await this.made("knn", { x, k, options: rest }, call)) as Graph;
   }
 
   /**
@@ -157,16 +149,14 @@ export class GraphAttend {
    * methods of the built-in manifolds. `create` and `knn` also accept the functions themselves.
    */
   async manifold(manifold: ManifoldFunctions, call: CallOptions = {}): Promise<Manifold> {
-    const keep = this.backend.nextId();
-    const reply = await this.backend.request(encode("manifold", [{ manifold }], { keep }), call);
-    return kept(this.backend, keep, decode(reply) as Described) as Manifold;
+    return (await this.made("manifold", { manifold }, call)) as Manifold;
   }
 
-  private async made(operation: string, args: Record<string, unknown>, options: object): Promise<Graph> {
+  /** The object that an operation makes. */
+  private async made(operation: string, args: object, call: CallOptions): Promise<unknown> {
     const keep = this.backend.nextId();
-    const [rest, call] = splitCall(options);
-    const wire = encode(operation, [...Object.values(args), rest], { keep, names: Object.keys(args) });
-    return kept(this.backend, keep, decode(await this.backend.request(wire, call)) as Described) as Graph;
+    const reply = await this.backend.request(encode(operation, args, { keep }), call);
+    return kept(this.backend, keep, decode(reply) as Described);
   }
 
   /** Return the JSON schema of a mechanism's options, or of all mechanisms by key. */
@@ -175,9 +165,8 @@ export class GraphAttend {
   schema(key?: MechanismKey): Schema | Record<MechanismKey, Schema> {
     const all = JSON.parse(this.schemas) as Record<MechanismKey, Schema>;
     if (key === undefined) return all;
-    checkText(key, "key");
     if (!this.mechanisms.includes(key)) {
-      throw invalid("key", `expected a mechanism, got ${key.slice(0, 80)}`, {
+      throw invalid("key", `expected a mechanism, got ${reason(key).slice(0, 80)}`, {
         expected: this.mechanisms,
         actual: key,
       });
@@ -192,9 +181,8 @@ export class GraphAttend {
 
   /** Recommend a mechanism for a graph, with reasons. */
   async recommend(graph: GraphData, options: { dim?: number } = {}, call: CallOptions = {}): Promise<Recommendation> {
-    const [rest, more] = splitCall(options);
-    const wire = encode("recommend", [graph, rest], { names: ["graph", "options"] });
-    return decode(await this.backend.request(wire, { ...call, ...more })) as never;
+    const wire = encode("recommend", { graph, options });
+    return decode(await this.backend.request(wire, call)) as never;
   }
 
   /** Call any public function or class of graphattend, for example `call("functional.softmax", x, { axis: -1 })`. */
@@ -205,12 +193,15 @@ export class GraphAttend {
       /^([A-Z]|from_?[cC]onfig$|analyze$|evaluate$|fit$)/.test(member) || module.endsWith("schedules")
         ? this.backend.nextId()
         : undefined;
-    const wire = encode("function", [module, member, new Args(values), options], {
-      names: CALL,
-      keep: keep!,
-      dtype: call.dtype,
-      double: true,
-    });
+    const wire = encode(
+      "function",
+      { module, name: member, values: new Args(values), options },
+      {
+        keep: keep!,
+        dtype: call.dtype,
+        double: true,
+      },
+    );
     const result = decode(await this.backend.request(wire, call));
     return keep === undefined || result === null ? (result as Value) : kept(this.backend, keep, result as Described);
   }
@@ -226,21 +217,17 @@ export class GraphAttend {
     call: CallOptions = {},
   ): Promise<VjpResult<(Matrix | number | null)[], Matrix | number>> {
     const keep = this.backend.nextId();
-    const [of, name] = look(() => (Array.isArray(target) ? target : splitName(target, "target")), "target");
-    if (typeof of !== "string" && !look(() => of instanceof Remote, "target"))
-      throw invalid("target", "expected module.name, or an object and the name of its method");
-    checkText(name, "target");
-    const [rest, more] = splitCall(options);
-    const all = { ...call, ...more };
-    const given = entries(args, "args");
-    const named = given.map((_x, i) => `args[${i}]`);
-    const wire = encode("function_vjp", [of, name, new Args(given, named), rest], {
-      keep,
-      names: CALL,
-      dtype: all.dtype,
-      double: true,
-    });
-    return vjpResult(this.backend, keep, decode(await this.backend.request(wire, all)), all);
+    const [of, name] = Array.isArray(target) ? (target as unknown[]) : splitName(target, "target");
+    const wire = encode(
+      "function_vjp",
+      { target: of, name, values: new Args(entries(args, "args")), options },
+      {
+        keep,
+        dtype: call.dtype,
+        double: true,
+      },
+    );
+    return vjpResult(this.backend, keep, decode(await this.backend.request(wire, call)), call);
   }
 
   /** Train a mechanism over a graph, with progress and cancellation. */
@@ -257,23 +244,9 @@ export class GraphAttend {
     /** @internal Whether the process's standard error is a terminal, which shows the progress. */
     terminal = false,
   ): Promise<{ status: number; stdout: string; stderr: string; files: Record<string, Uint8Array> }> {
-    for (const [list, argument] of [[args, "args"] as const, [outputs, "outputs"] as const])
-      for (const text of entries(list, argument)) if (typeof text !== "string") checkText(text, argument);
-    const named = look(() => Object.entries(files), "files");
-    if (!isRecord(files) || !named.every(([, bytes]) => look(() => bytes instanceof Uint8Array, "files")))
-      throw invalid("files", "expected an object of Uint8Arrays");
-    const given = new Args(
-      [
-        new Args(named.map(([name]) => name)),
-        new Args(named.map(([, bytes]) => bytes)),
-        new Args(entries(outputs, "outputs")),
-      ],
-      ["files", "files", "outputs"],
-    );
-    const reply = await this.backend.request(
-      encode("command_line", [new Args(entries(args, "args")), given, terminal]),
-      call,
-    );
+    const [words, wanted] = [new Args(entries(args, "args")), new Args(entries(outputs, "outputs"))];
+    const wire = encode("command_line", { args: words, files, outputs: wanted, terminal });
+    const reply = await this.backend.request(wire, call);
     const result = decode(reply) as {
       status: number;
       stdout: string;
@@ -295,9 +268,7 @@ export class GraphAttend {
 }
 
 function splitName(name: unknown, argument: string): [string, string] {
-  const text = typeof name === "string" ? name : "";
-  const [, module, member] = /^(\w+|training\.schedules)\.(\w+)$/.exec(text) ?? [];
-  if (module === undefined || member === undefined)
-    throw invalid(argument, "expected module.name", { actual: text.slice(0, 80) || typeof name });
+  const [, module, member] = /^([a-z]+|training\.schedules)\.(\w+)$/.exec(reason(name)) ?? [];
+  if (module === undefined || member === undefined) throw invalid(argument, "expected module.name");
   return [module, member];
 }

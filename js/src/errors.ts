@@ -101,14 +101,6 @@ export function checkCall({
   }
 }
 
-/** Text that is one of a few words, or any if none are given. */
-export function checkText(text: unknown, argument: string, words?: readonly string[]): void {
-  if (typeof text === "string" && text !== "" && (words?.includes(text) ?? true)) return;
-  const expected = words === undefined ? "text" : words.map((word) => `"${word}"`).join(" or ");
-  const actual = typeof text === "string" ? JSON.stringify(text.slice(0, 80)) : typeof text;
-  throw invalid(argument, `expected ${expected}, got ${actual}`, { expected: words ?? expected, actual });
-}
-
 /** The message of an error in one line. */
 export function reason(error: unknown): string {
   try {

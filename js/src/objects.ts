@@ -1,7 +1,7 @@
 import type { Backend } from "./backend.js";
-import { AttentionError, checkText, invalid, look } from "./errors.js";
+import { AttentionError, invalid, look } from "./errors.js";
 import type { CallOptions, Data, Dtype, Fresh, Input, Matrix, Numbers, Scalar, TensorLike, Value } from "./types.js";
-import { Args, CALL, decode, encode, ID, isRecord } from "./wire.js";
+import { Args, decode, encode, ID } from "./wire.js";
 
 /** @internal Python's description of an object that it keeps. */
 export interface Described {
@@ -86,8 +86,8 @@ export class Remote extends Owned {
 
   /** Read a public attribute that is not among `fields`, such as an array. */
   async get(name: string, call: CallOptions = {}): Promise<Value> {
-    checkText(name, "name");
-    return decode(await this.backend.request(encode("attribute", [this, name], { dtype: call.dtype }), call)) as Value;
+    const wire = encode("attribute", { this: this, name }, { dtype: call.dtype });
+    return decode(await this.backend.request(wire, call)) as Value;
   }
 
   /** Return the object as the bytes of a file. */
@@ -103,8 +103,8 @@ export async function saved(
   format: string,
   call: CallOptions,
 ): Promise<Fresh<Uint8Array>> {
-  checkText(format, "format", ["npz", "safetensors"]);
-  return (decode(await backend.request(encode("save", [object, format]), call)) as Matrix<Uint8Array>).data;
+  const wire = encode("save", { this: object, format });
+  return (decode(await backend.request(wire, call)) as Matrix<Uint8Array>).data;
 }
 
 /** @internal The class of mechanisms, which attention.ts sets; other objects are `Remote`. */
@@ -121,15 +121,17 @@ export async function callMethod(
   args: readonly unknown[],
 ): Promise<Value> {
   const [values, options, call] = splitOptions(args);
-  checkText(name, "name");
   const keep = backend.nextId();
   const double = target instanceof Remote;
-  const wire = encode("method", [target, name, new Args(values), options], {
-    keep,
-    dtype: call.dtype,
-    double,
-    names: CALL,
-  });
+  const wire = encode(
+    "method",
+    { this: target, name, values: new Args(values), options },
+    {
+      keep,
+      dtype: call.dtype,
+      double,
+    },
+  );
   const result = decode(await backend.request(wire, call));
   if (typeof result === "object" && result !== null && "$h" in result) return kept(backend, keep, result as Described);
   backend.free(keep);
@@ -156,8 +158,7 @@ const CALL_OPTIONS = ["signal", "timeout", "transfer", "latest", "view"] as cons
 /** @internal Split options into those for Python and those of the call. */
 export function splitCall(options: object | null | undefined): [object | null, CallOptions] {
   if (options === undefined || options === null) return [null, {}];
-  if (!look(() => isRecord(options), "options"))
-    throw invalid("options", "expected plain data, got an object of a class");
+  if (typeof options !== "object" || Array.isArray(options)) throw invalid("options", "expected an object");
   const rest = look(() => ({ ...options }), "options") as Record<string, unknown>;
   const call: Record<string, unknown> = {};
   for (const name of CALL_OPTIONS) {

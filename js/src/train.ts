@@ -1,6 +1,6 @@
 import { Attention, type AttentionFor } from "./attention.js";
 import type { Backend } from "./backend.js";
-import { checkCall, invalid, look } from "./errors.js";
+import { invalid } from "./errors.js";
 import { Owned, type Described } from "./objects.js";
 import type { LossName, MechanismKey, Optimizer, OptimizerName, Schedule } from "./schema.js";
 import type { Data, Fresh, GraphData, Matrix } from "./types.js";
@@ -116,20 +116,14 @@ export async function train<K extends MechanismKey>(
     signal,
     ...rest
   } = options;
-  if (!look(() => attention instanceof Attention, "attention")) throw invalid("attention", "expected a mechanism");
-  for (const [argument, call] of Object.entries({ onProgress, onCheckpoint }))
-    if (call !== undefined && typeof call !== "function")
-      throw invalid(argument, "expected a function", { actual: typeof call });
-  look(() => checkCall({ signal }), "signal");
+  for (const name of ["onProgress", "onCheckpoint"] as const)
+    if (typeof (options[name] ?? invalid) !== "function") throw invalid(name, "expected a function");
   const keep = backend.nextId();
   const data = { attention, graph, features, labels, targets, nodes };
   const own = { loss, checkpoints: onCheckpoint !== undefined };
   decode(
     await backend.request(
-      encode("train", [...Object.values(data), new Plain({ ...rest, ...own }), { validationNodes, resume }], {
-        keep,
-        names: Object.keys(data),
-      }),
+      encode("train", { ...data, options: new Plain({ ...rest, ...own }), validationNodes, resume }, { keep }),
       { signal },
     ),
   );

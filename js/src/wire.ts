@@ -87,17 +87,6 @@ export const TYPES: Record<string, new (buffer: ArrayBufferLike, offset: number,
 export const typeOf = (x: TypedArray): (typeof TYPES)[string] => TYPES[CODES.get(typedName(x)!)!]!;
 
 const ALIGNMENT = 64;
-/** Whether something is an object of names and values, of no class. */
-export function isRecord(x: unknown): x is object {
-  if (typeof x !== "object" || x === null || Array.isArray(x)) return false;
-  const prototype: unknown = Object.getPrototypeOf(x);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
-/** What errors call options that cannot be read. */
-const OPTIONS = "options";
-/** What errors call the parts of a call of a function or method. */
-export const CALL = ["this", "name", "arguments", OPTIONS];
 const MAX_DEPTH = 24;
 /** Maximum number of float32 numbers in WebAssembly's memory of 4 GB. */
 const MOST = 2 ** 30;
@@ -105,14 +94,7 @@ const MOST = 2 ** 30;
 const LONGEST = 2 ** 24;
 /** Arguments of a call, or files of a command. */
 const MANY = 4096;
-/** Axes of an array in NumPy. */
-const AXES = 64;
 
-const tooMany = (path: string, most: number, what: string, actual: number): AttentionError =>
-  new AttentionError("out_of_memory", `${path}: expected at most ${most} ${what}, got ${actual}`, {
-    argument: path,
-    actual,
-  });
 const tagOf = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype) as object,
   Symbol.toStringTag,
@@ -176,9 +158,12 @@ class Encoder {
       return { $h: n };
     }
     if ("data" in x && "shape" in x) return this.shaped(x, path);
-    if (!isRecord(x)) throw invalid(path, "expected plain data, got an object of a class");
+    const prototype: unknown = Object.getPrototypeOf(x);
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+      throw invalid(path, "expected plain data, got an object of a class");
+    }
     const out = Object.create(null) as Record<string, unknown>;
-    const inside = path === "" || path === OPTIONS ? "" : `${path}.`; // an option is called by its own name
+    const inside = path === "options" ? "" : `${path}.`; // an option is called by its own name
     for (const name of Object.keys(x)) {
       if (name.startsWith("$")) throw invalid(path, `unexpected name ${name.slice(0, 60)}`);
       const entry = (x as Record<string, unknown>)[name];
@@ -189,7 +174,7 @@ class Encoder {
 
   /** Encode a value; errors, also those that reading it throws, name its path. */
   named(x: unknown, path: string, depth: number): unknown {
-    return look(() => this.value(x, path, depth), path || undefined);
+    return look(() => this.value(x, path, depth), path);
   }
 
   private plain(x: unknown, path: string, depth: number): unknown {
@@ -223,10 +208,10 @@ class Encoder {
     const { data, shape } = x;
     if (
       !Array.isArray(shape) ||
-      shape.length > AXES ||
+      shape.length > MAX_DEPTH ||
       !shape.every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 31)
     ) {
-      throw invalid(path, "expected a shape of numbers from 0 to 2**31 - 1", { actual: shape });
+      throw invalid(path, "expected a shape of numbers from 0 to 2**31 - 1");
     }
     const dims = Array.from(shape as number[]);
     const size = dims.reduce((a, b) => a * b, 1);
@@ -269,23 +254,21 @@ class Encoder {
     if (!this.lists && (typeof first === "number" || typeof first === "boolean" || first === undefined)) {
       return this.numbers(x, shape, path, typeof first, boolean || typeof first === "boolean");
     }
-    if (x.length > LONGEST) throw tooMany(path, LONGEST, "entries", x.length);
-    return x.map((entry, i) => this.value(entry, `${path}[${i}]`, depth + 1));
+    return entries(x, path, LONGEST).map((entry, i) => this.value(entry, `${path}[${i}]`, depth + 1));
   }
 
   private numbers(x: unknown, shape: number[], path: string, kind: string, boolean: boolean): unknown {
     const size = shape.reduce((a, b) => a * b, 1);
     // Rows may be one row many times: refuse sizes beyond the memory before allocating.
-    if (size > MOST) throw tooMany(path, MOST, "numbers", size);
-    if (size > 0 && kind === "undefined") throw notA("number", kind, 0, path);
+    if (size > MOST) {
+      const message = `${path}: expected at most ${MOST} numbers, got ${size}`;
+      throw new AttentionError("out_of_memory", message, { argument: path, actual: size });
+    }
     const out = new (boolean ? Uint8Array : this.double ? Float64Array : Float32Array)(size);
     fill(out, x, shape, 0, 0, path, kind === "boolean" ? kind : "number");
     return this.push(out, boolean ? "b1" : this.double ? "n8" : "n4", shape);
   }
 }
-
-const notA = (kind: string, actual: string, at: number, path: string): AttentionError =>
-  invalid(path, `expected ${kind}s, got ${actual} at position ${at}`, { expected: kind, actual });
 
 /** Write nested rows to one flat array and check every entry; returns the position after the last. */
 function fill(
@@ -310,7 +293,8 @@ function fill(
   for (let i = 0; i < row.length; i++) {
     const entry = row[i];
     if (typeof entry !== kind) {
-      throw notA(kind, entry === null ? "null" : typeof entry, at, path);
+      const actual = entry === null ? "null" : typeof entry;
+      throw invalid(path, `expected ${kind}s, got ${actual} at position ${at}`, { expected: kind, actual });
     }
     out[at++] = entry as number;
   }
@@ -318,12 +302,9 @@ function fill(
 }
 
 /** The entries of a list of arguments. */
-export function entries<T>(list: readonly T[], argument: string): T[] {
-  return look(() => {
-    if (!Array.isArray(list) || list.length > MANY)
-      throw invalid(argument, `expected an array of at most ${MANY} entries`, { actual: typeof list });
-    return [...(list as readonly T[])];
-  }, argument);
+export function entries<T>(list: readonly T[], argument: string, most = MANY): T[] {
+  if (!Array.isArray(list) || list.length > most) throw invalid(argument, `expected at most ${most} entries`);
+  return Array.from(list as readonly T[]);
 }
 
 /** Positional arguments, which are not encoded as a row of numbers, with their names in errors. */
@@ -339,20 +320,18 @@ export interface RequestOptions {
   dtype?: "float32" | "float64" | undefined;
   /** Keep the double precision of plain numbers. */
   double?: boolean;
-  /** What errors call the arguments. */
-  names?: readonly string[];
 }
 
-/** Encode a request for operation `op`. Its data are not copied, so it has to be sent or copied at once. */
-export function encode(op: string, args: unknown[], options: RequestOptions = {}): Wire {
+/** Encode a request for operation `op` with named arguments. Its data are not copied, so it has to be sent or copied at once. */
+export function encode(op: string, args: object, options: RequestOptions = {}): Wire {
   const { dtype } = options;
   if (![undefined, "float32", "float64"].includes(dtype))
     throw invalid("dtype", 'expected "float32" or "float64"', { actual: typeof dtype });
   const encoder = new Encoder(options.double === true || options.dtype === "float64");
-  const tree = args.map((x, i) => encoder.named(x, options.names?.[i] ?? "", 0));
+  const tree = Object.entries(args).map(([name, x]) => encoder.named(x, name, 0));
   const text = JSON.stringify({ op, args: tree, keep: options.keep, dtype: options.dtype });
   const { arrays, offsets, bytes, uses, functions } = encoder;
-  const kind = [op, uses[0] ?? "", ...args.filter((x) => typeof x === "string")].join(" ");
+  const kind = [op, uses[0] ?? "", ...Object.values(args).filter((x) => typeof x === "string")].join(" ");
   return {
     text,
     arrays,

@@ -31,9 +31,9 @@ from ._bridge_arguments import (
     rows,
     signature_of,
 )
-from ._bridge_names import LONGEST, MODULES, WITHHELD, methods, snake, snake_names, unknown
+from ._bridge_names import LONGEST, MODULES, WITHHELD, checked_name, methods, snake, snake_names, unknown
 from ._bridge_training import Training
-from ._validate import ArrayLike, as_int
+from ._validate import ArrayLike, as_choice, as_int
 from .errors import InvalidConfigError, LoadError, UnsupportedError
 from .graph import NeighborGraph
 from .mechanisms import from_config, list_mechanisms
@@ -136,6 +136,7 @@ def save(value: Any, format: str) -> bytes:
     """Return an object as the bytes of a file."""
     if not hasattr(value, "save"):
         raise UnsupportedError(f"{type(value).__name__}: cannot be saved", argument="this")
+    as_choice(format, "format", ("npz", "safetensors"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"saved.{format}")
         value.save(path)
@@ -159,8 +160,8 @@ def load(data: np.ndarray, format: str) -> Any:
             raise error
 
 
-def _method_name(value: object, name: str) -> str:
-    found = snake(name) if isinstance(name, str) and len(name) <= LONGEST else "?"
+def _method_name(value: object, name: object, argument: str = "name") -> str:
+    found = checked_name(name, argument)
     cls: Any = type(value)
     if found not in methods(cls):
         raise unknown(found, methods(cls), f"method of {cls.__name__}")
@@ -214,7 +215,7 @@ def _pullbacks(result: object) -> Any:
 
 def attribute(value: object, name: str) -> Any:
     """Return a public attribute of an object."""
-    python_name = snake(name)
+    python_name = checked_name(name, "name")
     if python_name.startswith("_") or python_name in WITHHELD or not hasattr(value, python_name):
         raise unknown(python_name, (), f"attribute of {type(value).__name__}")
     found = getattr(value, python_name)
@@ -230,7 +231,7 @@ def function(module: str, name: str, args: list[Any], options: object) -> Any:
 
 def manifold(given: dict[str, Any]) -> Any:
     """Create a manifold from JavaScript functions."""
-    return of_functions(given.get("manifold"))
+    return of_functions(given)
 
 
 def _called(function: Callable[..., Any], args: list[Any], options: object) -> Any:
@@ -248,7 +249,13 @@ def function_vjp(module: object, name: str, args: list[Any], options: object) ->
     """Call `graphattend.vjp` on a public function of a module or a public method of an object."""
     from ._vjp import vjp
 
-    found = _public(module, name) if isinstance(module, str) else getattr(module, _method_name(module, name))
+    if isinstance(module, str):
+        found = _public(module, name)
+    elif type(module).__module__.startswith(f"{__package__}."):
+        found = getattr(module, _method_name(module, name, "target"))
+    else:
+        expected = "module.name, or an object and the name of its method"
+        raise InvalidConfigError.of("target", expected, type(module).__name__)
     return _pullbacks(bound(found, args, function_options(options), functools.partial(vjp, found)))
 
 
@@ -301,10 +308,13 @@ def train(
     targets: object,
     nodes: ArrayLike,
     options: Any,
-    arrays: Any = None,
+    validation_nodes: ArrayLike | None = None,
+    resume: ArrayLike | None = None,
 ) -> Training:
-    """Create a training run of a mechanism over a graph; `arrays` are the options that are arrays."""
-    options = {**options, **{n: x for n, x in (arrays or {}).items() if x is not None}}
+    """Create a training run of a mechanism over a graph."""
+    if not isinstance(attn, Attention):
+        raise InvalidConfigError.of("attention", "a mechanism", type(attn).__name__)
+    options = {**options, "validationNodes": validation_nodes, "resume": resume}
     return Training(attn, graph(over), rows(features, "features", attn.dim), labels, targets, nodes, options)
 
 
@@ -323,7 +333,9 @@ def train_result(run: Training) -> dict[str, Any]:
     return run.result()
 
 
-def command_line(args: list[str], files: list[list[Any]], terminal: bool = False) -> dict[str, Any]:
+def command_line(
+    args: list[str], files: dict[str, np.ndarray], outputs: list[str], terminal: bool = False
+) -> dict[str, Any]:
     """Run the command line on copies of the given files and return the output files; ``-`` is standard input.
 
     With `terminal`, it shows the progress on the standard error of the process, which is a terminal.
@@ -331,12 +343,14 @@ def command_line(args: list[str], files: list[list[Any]], terminal: bool = False
     from .cli import main
     from .cli._common import Terminal
 
-    names, contents, outputs = files
+    for name, part, kind in (("args", args, str), ("outputs", outputs, str), ("files", [*files.values()], np.ndarray)):
+        if not all(isinstance(x, kind) for x in part):
+            raise InvalidConfigError(f"{name}: expected {'bytes' if name == 'files' else 'texts'}", argument=name)
     out, err = io.StringIO(), Terminal() if terminal else io.StringIO()
-    given = {name: data.tobytes() for name, data in zip(names, contents, strict=True)}
+    given = {name: data.tobytes() for name, data in files.items()}
     before = sys.stdin
     with tempfile.TemporaryDirectory() as folder:
-        paths = [name for name in (*names, *outputs) if name != "-"]
+        paths = [name for name in (*files, *outputs) if name != "-"]
         # One folder per file, because two files may have the same name.
         inside = {name: str(Path(folder, str(i), Path(name).name)) for i, name in enumerate(paths)}
         for path in inside.values():

@@ -69,6 +69,13 @@ def snake_names(options: object, argument: str) -> dict[str, Any]:
     return out
 
 
+def checked_name(name: object, argument: str) -> str:
+    """Return a name from JavaScript in Python's spelling."""
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST:
+        raise InvalidConfigError.of(argument, f"text of at most {LONGEST} characters", type(name).__name__)
+    return snake(name)
+
+
 def unknown(name: str, known: Iterable[str], what: str) -> InvalidConfigError:
     names = sorted(known)
     return InvalidConfigError(
