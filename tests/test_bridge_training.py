@@ -16,7 +16,17 @@ def train(client):
         graph = {"edges": client.put(PAIRS), "numNodes": 4}
         given = [None if x is None else client.put(x) for x in (labels, targets)]
         arrays = {name: client.put(x) for name, x in arrays.items()}
-        call = ["train", attn, graph, client.put(X), *given, None, options, arrays.get("validationNodes"), arrays.get("resume")]
+        call = [
+            "train",
+            attn,
+            graph,
+            client.put(X),
+            *given,
+            None,
+            options,
+            arrays.get("validationNodes"),
+            arrays.get("resume"),
+        ]
         return client.error(*call, keep=5) if refused else client.keep(*call)[0]
 
     return train
