@@ -53,7 +53,7 @@ export class Backend {
   }
 
   async request(wire: Wire, options: SendOptions): Promise<Reply> {
-    look(() => checkCall(options));
+    look(() => checkCall(options), "signal");
     if (options.view) wire = { ...wire, view: true };
     if (this.runners.length === 1) return this.runners[0]!.request(wire, options);
     if (wire.keep === undefined) {

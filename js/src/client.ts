@@ -166,7 +166,7 @@ export class GraphAttend {
     const all = JSON.parse(this.schemas) as Record<MechanismKey, Schema>;
     if (key === undefined) return all;
     if (!this.mechanisms.includes(key)) {
-      throw invalid("key", `expected a mechanism, got ${reason(key).slice(0, 80)}`, {
+      throw invalid("key", "expected a mechanism", {
         expected: this.mechanisms,
         actual: key,
       });

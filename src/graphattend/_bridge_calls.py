@@ -343,6 +343,8 @@ def command_line(
     from .cli import main
     from .cli._common import Terminal
 
+    if not isinstance(files, dict):
+        raise InvalidConfigError.of("files", "an object of bytes by name", type(files).__name__)
     for name, part, kind in (("args", args, str), ("outputs", outputs, str), ("files", [*files.values()], np.ndarray)):
         if not all(isinstance(x, kind) for x in part):
             raise InvalidConfigError(f"{name}: expected {'bytes' if name == 'files' else 'texts'}", argument=name)
