@@ -46,7 +46,7 @@ def test_progress_through_javascript_is_shown_at_once(graph, monkeypatch):
     call = ["benchmark", "--graph", graph, "--mechanism", "flash", "--dim", "8", "--seconds", "0.01"]
     for terminal in (True, False):
         monkeypatch.setattr(sys, "__stderr__", io.StringIO())
-        found = command_line(call, [[], [], []], terminal)
+        found = command_line(call, {}, [], terminal)
         assert found["status"] == 0
         assert found["stderr"] == ""
         assert ("0/1 flash" in sys.__stderr__.getvalue()) == terminal
