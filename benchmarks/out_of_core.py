@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -168,7 +169,8 @@ STEPS = {name.removeprefix("step_"): f for name, f in list(globals().items()) if
 def apart(step: str, folder: Path, *arguments: object) -> dict:
     """Run a step in its own process; return its result with the peak memory of the process and of its children."""
     words = [sys.executable, "-m", "benchmarks.out_of_core", "--step", step, "--folder", folder, *arguments]
-    done = subprocess.run([str(w) for w in words], check=True, capture_output=True, text=True)
+    alone = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # one core for each process, also for the product of matrices
+    done = subprocess.run([str(w) for w in words], check=True, capture_output=True, text=True, env=alone)
     found = json.loads(done.stdout.splitlines()[-1])
     print(f"{step} {' '.join(map(str, arguments))}: {found}", flush=True)
     return found
