@@ -16,12 +16,13 @@ from .. import simd
 from .._float64_fallback import silence
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
-from ..errors import InvalidConfigError, UnsupportedError
+from ..errors import InvalidConfigError
 from ..functional.multi_head import linear, linear_pullback
 from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_nodes
 from ._base import Attention
 from ._boundary import PLAIN, Call, Context, Inputs, check_inputs, check_metadata, cotangent, refuse_unread
+from ._expert_graphs import add_edge_weights, adds_edges, edge_weights, graph_of_expert
 from ._gradients import Arrays, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads, no_pullback
 from ._row_subsets import RowSubset, subsets
 from ._size_limit import reserve
@@ -238,7 +239,7 @@ class Routed(Attention):
         metadata = _restrict(x.metadata, member) if x.metadata else x.metadata
         part = rows.take(Inputs(x.q, x.k, x.v, mask, metadata, x.batch, False), member.heads is not None)
         if need_weights and member._columns(part) != x.k.shape[-2]:
-            raise _adds_edges(i, member)
+            raise adds_edges(i, member)
         return part
 
     def _subsets(self, shares: np.ndarray, batch: tuple[int, ...]) -> list[RowSubset | None]:
@@ -351,7 +352,7 @@ class Routed(Attention):
                 chosen = np.ones_like(chosen)
             if not chosen.any():
                 continue
-            part, kept = _seen_by(member, graph, chosen)
+            part, kept = graph_of_expert(member, graph, chosen)
             # Pass defaulted inputs as None: an expert may compute them faster.
             o, w, pull = member._attend(part, q, None if keys is None else k, None if values is None else v, inner)
             share = gates.shares[:, i, None]
@@ -360,7 +361,7 @@ class Routed(Attention):
             o = np.multiply(o, share, out=None if call.differentiate else o)
             out = o if out is None else np.add(out, o, out=out)
             if weights is not None:
-                _add_weights(weights, kept, gates.shares[:, i], w, part, i, member)
+                add_edge_weights(weights, kept, gates.shares[:, i], w, part, i, member)
 
         def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
             g = cotangent(grad_output, "grad_output", out.shape, q.dtype)
@@ -375,7 +376,7 @@ class Routed(Attention):
                 gw_i = None
                 if gw is not None:
                     rows, gw_i = part.targets, gw[kept]
-                    mine = gw_i * _edge_weights(w, part, i, self._members[i])
+                    mine = gw_i * edge_weights(w, part, i, self._members[i])
                     g_share[:, i] += np.bincount(rows, weights=mine, minlength=q.shape[0]).astype(q.dtype)
                     gw_i = gw_i * gates.shares[rows, i]
                     if w.ndim == 2:
@@ -409,11 +410,11 @@ class Routed(Attention):
             if done is None:
                 return None
             if not done:
-                part, kept = _seen_by(member, graph, chosen)
+                part, kept = graph_of_expert(member, graph, chosen)
                 o, w, _ = member._attend(part, q, None if k is q else k, None if v is k else v, inner)
                 out += share[:, None] * o
                 if weights is not None:
-                    _add_weights(weights, kept, share, w, part, i, member)
+                    add_edge_weights(weights, kept, share, w, part, i, member)
         return out, weights
 
     def _node_metadata(self, graph: NeighborGraph, node: int, row: int, keys: np.ndarray, values: np.ndarray) -> Any:
@@ -431,32 +432,6 @@ def _trusting(member: Attention) -> Attention:
     return other
 
 
-def _adds_edges(i: int, member: Attention) -> UnsupportedError:
-    return UnsupportedError(
-        f"need_weights: expert {i} ({member.key}) adds edges to the graph", argument="need_weights", actual=member.key
-    )
-
-
-def _edge_weights(w: np.ndarray | None, part: NeighborGraph, i: int, member: Attention) -> np.ndarray:
-    """Return one weight per edge of the graph of expert i, averaged over its heads."""
-    if w is None or w.shape[0] != part.indices.size:
-        raise _adds_edges(i, member)
-    return np.asarray(w.mean(axis=1) if w.ndim == 2 else w)
-
-
-def _add_weights(
-    weights: np.ndarray,
-    kept: np.ndarray | slice,
-    share: np.ndarray,
-    w: np.ndarray | None,
-    part: NeighborGraph,
-    i: int,
-    member: Attention,
-) -> None:
-    """Add the weights of expert i, multiplied by its share of each row (V,), to the edges that it was given."""
-    weights[kept] += share[part.targets] * _edge_weights(w, part, i, member)
-
-
 def _in_kernel(member: Attention, x: Inputs, need_weights: bool) -> np.ndarray | None:
     """Compute the output of checked inputs by the kernel that `forward` would call, or return None."""
     if x.v is None or x.mask is not None or x.metadata or need_weights:
@@ -470,33 +445,6 @@ def _in_kernel(member: Attention, x: Inputs, need_weights: bool) -> np.ndarray |
 def _restrict(metadata: Params, member: Attention) -> dict[str, np.ndarray]:
     """Return the metadata fields that the member reads."""
     return {name: metadata[name] for name in member._expected.reads if name in metadata}
-
-
-def _seen_by(member: Attention, graph: NeighborGraph, chosen: np.ndarray) -> tuple[NeighborGraph, np.ndarray | slice]:
-    """Return the graph of an expert, with only the edges of rows that chose it, and the indices of these edges.
-
-    An expert that reads structural features gets the whole graph.
-    """
-    whole = bool({"structural_features", "query_structural"} & set(member.needed + member.used))
-    return (graph, slice(None)) if whole or chosen.all() else _keep_rows(graph, chosen, member)
-
-
-def _keep_rows(graph: NeighborGraph, chosen: np.ndarray, member: Attention) -> tuple[NeighborGraph, np.ndarray]:
-    """Return the graph with only the chosen rows' edges and the data that the member reads, and the edges' indices."""
-    kept = np.flatnonzero(chosen[graph.targets])
-    indptr = np.zeros_like(graph.indptr)
-    np.cumsum(np.diff(graph.indptr) * chosen, out=indptr[1:])
-    read = member.needed + member.used
-
-    def pick(name: str) -> Any:
-        a = getattr(graph, name)
-        return None if a is None or name not in read else a.take(kept, axis=0)
-
-    fields: dict[str, Any] = {name: pick(name) for name in ("edge_features", "edge_weights", "distances")}
-    fields |= {"indptr": indptr, "indices": graph.indices.take(kept), "layers": graph.layers, "names": None}
-    part = object.__new__(NeighborGraph)
-    part.__setstate__(fields)  # the fields were checked before
-    return part, kept
 
 
 def as_members(value: object, dim: int, argument: str) -> tuple[Attention, ...]:
