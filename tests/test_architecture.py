@@ -265,6 +265,7 @@ TESTED_BY = {
     "storage_*.py": "test_storage.py",
     "testing/*": "mechanisms/test_conformance.py",
     "_workers.py": "test_parallel.py",
+    "_processes.py": "test_blas.py",
     "training/clipping.py": "training/test_optimizers.py",
     "training/objectives.py": "training/test_trainer.py",
     "training/*": "training/test_losses.py",

@@ -18,7 +18,7 @@ LAYERS = {
     "formulas": ("functional",),
     "spaces": ("geometry", "graph"),
     "attention": ("mechanisms", "_schema"),
-    "use": ("training", "compression", "_parallel", "_workers"),
+    "use": ("training", "compression", "_parallel", "_processes", "_workers", "_blas"),
     "analysis": ("analysis", "drawing"),
     "tasks": ("evaluation", "dask"),
     "output": ("report", "recommendation", "interop", "testing"),

@@ -51,9 +51,10 @@ def parallel(
     dropout run as one task in this process. Processes pay off for mechanisms that compute much per edge; for dot
     products ``threads=`` costs less.
 
-    Processes are not forked: a script needs ``if __name__ == "__main__":`` around the block. In each of them, NumPy's
-    BLAS library uses a thread per core. Start Python with ``OPENBLAS_NUM_THREADS=1`` for mechanisms that project their
-    inputs, or the processes compete for the cores.
+    Processes are not forked: a script needs ``if __name__ == "__main__":`` around the block. They divide the cores
+    among their BLAS libraries, with at least one thread each. So do the processes of an executor that is given, if
+    threadpoolctl is installed, and only inside the block. ``OPENBLAS_NUM_THREADS`` and the variables of other BLAS
+    libraries take precedence.
 
     Args:
         executor: A number of processes (1: none, the tasks run one after another in this process; -1: one per

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
@@ -13,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from . import _sharing, _tasks
+from . import _blas, _sharing, _tasks
 from .errors import InvalidConfigError, UnsupportedError
 from .graph.conversions import need
 
@@ -39,8 +38,9 @@ class Control(Protocol):
 
 def call(shared: bytes, task: object) -> bytes:
     """Run one task in a worker; the result is returned as `_sharing.Store` dumps it, like the arguments."""
-    path, function, common = _sharing.loads_once(shared)
-    return _sharing.Store(path).dumps(_here(function, common, task))
+    path, threads, function, common = _sharing.loads_once(shared)
+    with _blas.limited(threads):
+        return _sharing.Store(path).dumps(_here(function, common, task))
 
 
 def _here(function: Callable[[Any, Any], Any], common: object, task: object) -> Any:
@@ -132,13 +132,13 @@ class OnExecutor(Workers):
             self._all(lambda i: executor.submit(_here, function, common, tasks[i]), left, pool, done)
             return
         with contextlib.closing(_sharing.Store.made(pool.folder, _sharing_size(common))) as store:
-            shared = store.dumps((store.path, function, common))
+            shared = store.dumps((store.path, _blas.share(_size(executor)), function, common))
             self._all(
                 lambda i: executor.submit(call, shared, tasks[i]), left, pool, lambda i, r: done(i, store.take(r))
             )
 
     def _all(self, submit: Callable[[int], Future[Any]], left: set[int], pool: Control, done: Done) -> None:
-        room = QUEUED * (getattr(self._executor(), "_max_workers", None) or os.cpu_count() or 1)
+        room = QUEUED * _size(self._executor())
         waiting = sorted(left, reverse=True)
         running: dict[Future[Any], int] = {}
         try:
@@ -188,7 +188,8 @@ class OnJoblib(Workers):
         """As `Workers.run`."""
         made = _sharing.Store.made(pool.folder, _sharing_size(common))
         with self._configured() as run, contextlib.closing(made) as store:
-            shared = store.dumps((store.path, function, common))
+            threads = _blas.share(self._joblib.effective_n_jobs(run.n_jobs))
+            shared = store.dumps((store.path, threads, function, common))
             results = run(self._joblib.delayed(_numbered)(shared, i, tasks[i]) for i in sorted(left))
             try:
                 for i, result in results:
@@ -210,17 +211,15 @@ def _sharing_size(common: object) -> int:
 
 
 def processes(count: int) -> Executor:
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+    """Return a pool of processes of this machine."""
+    from ._processes import Processes  # WebAssembly lacks what it imports
 
-    # Forking a process with threads (such as those of BLAS) may deadlock the child.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    return ProcessPoolExecutor(count, multiprocessing.get_context(method), _ignore_interrupts)
+    return Processes(count)
 
 
-def _ignore_interrupts() -> None:
-    """Ignore Ctrl-C, which reaches all processes of a terminal; the main process terminates the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _size(executor: Executor) -> int:
+    """Return the number of workers of an executor; the number of processors if it does not tell."""
+    return int(getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
 
 
 def workers_of(executor: Any) -> Workers:
@@ -243,12 +242,11 @@ def workers_of(executor: Any) -> Workers:
     if callable(getattr(executor, "get_executor", None)):  # a client of dask.distributed
         return OnExecutor(executor.get_executor(pure=False), None)
     if isinstance(executor, Executor):
-        name = type(executor).__name__
-        if name in ("ThreadPoolExecutor", "ProcessPoolExecutor"):
-            _refuse_wasm(f"a {name}")
-        if name == "ProcessPoolExecutor":  # a broken one is replaced by ours; the caller's is left alone
-            size = int(getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
-            return OnExecutor(executor, lambda: processes(size))
+        kinds = {kind.__name__ for kind in type(executor).__mro__}  # WebAssembly cannot import ProcessPoolExecutor
+        if {"ThreadPoolExecutor", "ProcessPoolExecutor"} & kinds:
+            _refuse_wasm(f"a {type(executor).__name__}")
+        if "ProcessPoolExecutor" in kinds:  # a broken one is replaced by ours; the caller's is left alone
+            return OnExecutor(executor, lambda: processes(_size(executor)))
         return OnExecutor(executor, None)
     if callable(executor):
         return OnExecutor(None, executor)
