@@ -38,6 +38,33 @@ def test_held_out_links_are_gone_and_negatives_are_none(seed):
         assert held.negatives.shape == (held.pairs.shape[1], tasks.RANKED)
         for source, negatives in zip(held.pairs[0], held.negatives, strict=True):
             assert all((int(source), int(n)) not in whole and n != source for n in negatives)
+        assert held.unlinked.shape == held.pairs.shape
+        assert not whole & set(map(tuple, held.unlinked.T.tolist()))
+
+
+def test_unlinked_pairs_are_uniform(rng):
+    links = np.array([[0, 1, 1, 3, 0], [1, 0, 2, 4, 4]])
+    found = tasks.unlinked_pairs(links, 5, 30_000, rng)
+    counts = np.zeros((5, 5))
+    np.add.at(counts, tuple(found), 1)
+    free = ~np.eye(5, dtype=bool)
+    free[tuple(links)] = False
+    assert not counts[~free].any()
+    expected = 30_000 / free.sum()
+    assert ((counts[free] - expected) ** 2 / expected).sum() < 40  # chi-square with 14 degrees of freedom: p = 0.0003
+    assert tasks.unlinked_pairs(np.array([[0, 1], [1, 2]]), 3, 0, rng).shape == (2, 0)
+
+
+def test_roc_auc_compares_with_unlinked_pairs():
+    task = tasks.links(small_world(), None, 0)
+    x = np.random.default_rng(0).standard_normal((40, 4))
+    positive, negative = ((x[a] * x[b]).sum(axis=1) for a, b in (task.test.pairs, task.test.unlinked))
+    wins = (positive[:, None] > negative).mean() + (positive[:, None] == negative).mean() / 2
+    assert task.measure(x, "test")["roc_auc"] == pytest.approx(wins)
+    labels, chances = task.probabilities(x, "test")
+    expected = 1 / (1 + np.exp(tasks.UNLINKED - np.concatenate([positive, negative])))
+    np.testing.assert_allclose(chances, expected)
+    assert labels.tolist() == [1] * positive.size + [0] * negative.size
 
 
 def test_half_of_the_negatives_are_two_steps_away():

@@ -71,9 +71,9 @@ def evaluate(
     trains it with early stopping on the validation part. Split, parameters and negatives depend on the seed only, so
     all mechanisms are compared on the same splits.
 
-    Held-out links are removed from the graph before any mechanism attends over it. ROC-AUC and average precision use
-    one uniform negative per held-out link; MRR and hits@10 rank a link among 50 negatives, half of them two steps from
-    its source.
+    Held-out links are removed from the graph before any mechanism attends over it. ROC-AUC and average precision
+    compare them with as many pairs drawn uniformly from all pairs of nodes without a link. MRR and hits@10 rank each
+    link among 50 negatives, half of them two steps from its source.
 
     Inside `ga.parallel` each pair of a mechanism and a seed is a task. The metrics are the same; times and memory are
     measured on workers that share a machine.

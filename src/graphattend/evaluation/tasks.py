@@ -31,10 +31,11 @@ PairScores = Callable[[np.ndarray], np.ndarray]
 
 
 class Held(NamedTuple):
-    """Held-out links (2, K), and for each link n nodes that are not linked with its source, (K, n)."""
+    """Held-out links (2, K), n nodes for each that are not linked with its source (K, n), and unlinked pairs (2, K)."""
 
     pairs: np.ndarray
     negatives: np.ndarray
+    unlinked: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Links:
 
     def validation_loss(self, output: np.ndarray) -> float:
         """Return the loss on the validation links and one negative of each."""
-        pairs, negatives = self.validation
+        pairs, negatives, _ = self.validation
         return float(self.loss(output, PairBatch(pairs[0], pairs[1], negatives[:, :1]))[0])
 
     def measure(self, output: np.ndarray, part: str) -> dict[str, float]:
@@ -78,12 +79,11 @@ class Links:
         """Return all metrics on a held-out part, from a function that scores pairs."""
         held: Held = getattr(self, part)
         count, ranked = held.negatives.shape
-        # ROC-AUC and average precision use the first negative of each link, which is uniform.
         positive = score(held.pairs).astype(np.float64)
         source = np.repeat(held.pairs[0], ranked)
         negative = score(np.stack([source, held.negatives.ravel()])).astype(np.float64).reshape(count, ranked)
         labels = np.repeat([1, 0], count)
-        both = np.concatenate([positive, negative[:, 0]])
+        both = np.concatenate([positive, score(held.unlinked).astype(np.float64)])
         found: tuple[float, ...] = (roc_auc(labels, both), average_precision(labels, both))
         found += (mean_reciprocal_rank(positive, negative), hits_at(positive, negative, 10))
         return dict(zip(self.metrics, found, strict=True))
@@ -91,8 +91,7 @@ class Links:
     def probabilities(self, output: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:
         """Return labels and predicted probabilities of a part's links and of as many unlinked pairs."""
         held: Held = getattr(self, part)
-        negative = np.stack([held.pairs[0], held.negatives[:, 0]])
-        scores = dot_product(output)(np.concatenate([held.pairs, negative], axis=1))
+        scores = dot_product(output)(np.concatenate([held.pairs, held.unlinked], axis=1))
         return np.repeat([1, 0], held.pairs.shape[1]), sigmoid(scores.astype(np.float64) - UNLINKED)
 
 
@@ -206,7 +205,18 @@ def _held(pairs: np.ndarray, graph: NeighborGraph, known: Pairs, rng: np.random.
     again = near.ravel()
     wrong = (again < 0) | (again == source) | known.contains(source, np.maximum(again, 0))
     half = np.arange(RANKED) >= RANKED // 2
-    return Held(pairs, np.where(half & ~wrong.reshape(near.shape), near, negatives))
+    negatives = np.where(half & ~wrong.reshape(near.shape), near, negatives)
+    return Held(pairs, negatives, unlinked_pairs(known.pairs, known.num_nodes, count, rng))
+
+
+def unlinked_pairs(links: np.ndarray, num_nodes: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw pairs (2, count) uniformly, with replacement, from the pairs of different nodes that are not in `links`."""
+    own = np.arange(num_nodes, dtype=np.int64)
+    taken = np.unique(np.concatenate([links[0].astype(np.int64) * num_nodes + links[1], own * (num_nodes + 1)]))
+    drawn = rng.integers(num_nodes**2 - taken.size, size=count)
+    # A code's position among the free codes is the code less the number of taken codes below it.
+    codes = drawn + np.searchsorted(taken - np.arange(taken.size), drawn, side="right")
+    return np.stack([codes // num_nodes, codes % num_nodes])
 
 
 def _step(graph: NeighborGraph, nodes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
