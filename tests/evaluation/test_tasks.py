@@ -43,16 +43,30 @@ def test_held_out_links_are_gone_and_negatives_are_none(seed):
 
 
 def test_unlinked_pairs_are_uniform(rng):
-    links = np.array([[0, 1, 1, 3, 0], [1, 0, 2, 4, 4]])
-    found = tasks.unlinked_pairs(links, 5, 30_000, rng)
+    links = np.array([[0, 1, 3, 0], [1, 2, 4, 4]])
+    found = tasks.UnlinkedPairs(links, 5).draw(30_000, rng)
     counts = np.zeros((5, 5))
     np.add.at(counts, tuple(found), 1)
     free = ~np.eye(5, dtype=bool)
-    free[tuple(links)] = False
+    free[tuple(links)] = free[tuple(links[::-1])] = False
     assert not counts[~free].any()
     expected = 30_000 / free.sum()
-    assert ((counts[free] - expected) ** 2 / expected).sum() < 40  # chi-square with 14 degrees of freedom: p = 0.0003
-    assert tasks.unlinked_pairs(np.array([[0, 1], [1, 2]]), 3, 0, rng).shape == (2, 0)
+    assert ((counts[free] - expected) ** 2 / expected).sum() < 34  # chi-square with 11 degrees of freedom: p = 0.0004
+    with pytest.raises(ga.InvalidConfigError, match="two nodes without a link"):
+        tasks.UnlinkedPairs(np.array([[0, 1, 0], [1, 2, 2]]), 3)
+
+
+def test_training_draws_new_unlinked_pairs(rng):
+    task = tasks.links(small_world(), None, 0)
+    data = task.data()
+    index = np.array([3, 0, 5])
+    first, second = data.batch(index, rng), data.batch(index, rng)
+    np.testing.assert_array_equal(first.pairs, task.train[:, index])
+    assert first.unlinked.shape == (2, 3)
+    assert not np.array_equal(first.unlinked, second.unlinked)
+    every = data.batch(np.arange(len(data)), rng)
+    known = {tuple(sorted(pair)) for pair in task.train.T.tolist()}
+    assert not known & {tuple(sorted(pair)) for pair in every.unlinked.T.tolist()}
 
 
 def test_roc_auc_compares_with_unlinked_pairs():

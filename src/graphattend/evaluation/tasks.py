@@ -14,7 +14,7 @@ from ..errors import InvalidConfigError
 from ..functional import softmax
 from ..functional.gating import sigmoid
 from ..graph import NeighborGraph
-from ..training.batches import Nodes, PairBatch, Pairs
+from ..training.batches import Nodes, Pairs
 from ..training.supervised import adjacency_reconstruction, cross_entropy
 from .metrics import accuracy, average_precision, hits_at, macro_f1, mean_reciprocal_rank, roc_auc
 
@@ -28,6 +28,57 @@ _PARTS = ("train", "validation", "test")
 
 #: Maps pairs of nodes (2, K) to scores (K,).
 PairScores = Callable[[np.ndarray], np.ndarray]
+
+
+class LinkBatch(NamedTuple):
+    """Links (2, K), and as many pairs of nodes without a link (2, K)."""
+
+    pairs: np.ndarray
+    unlinked: np.ndarray
+
+
+class UnlinkedPairs:
+    """All pairs of different nodes that are not linked in either direction, to draw from.
+
+    Args:
+        links: (2, K) linked nodes.
+        num_nodes: Number of nodes.
+    """
+
+    def __init__(self, links: np.ndarray, num_nodes: int) -> None:
+        own = np.arange(num_nodes, dtype=np.int64)
+        both = np.concatenate([links, links[::-1], [own, own]], axis=1, dtype=np.int64)
+        taken = np.unique(both[0] * num_nodes + both[1])
+        self._count = num_nodes**2 - taken.size
+        if not self._count:
+            raise InvalidConfigError.of("graph", "two nodes without a link", "none")
+        self._num_nodes, self._below = num_nodes, taken - np.arange(taken.size)
+
+    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw pairs (2, count) uniformly, with replacement."""
+        place = rng.integers(self._count, size=count)
+        # `_below` counts the free pairs before each taken one, so this steps over all taken pairs before the place.
+        code = place + np.searchsorted(self._below, place, side="right")
+        return np.stack([code // self._num_nodes, code % self._num_nodes])
+
+
+class TrainingLinks:
+    """Batches of links, each with as many new unlinked pairs.
+
+    Args:
+        links: (2, K) linked nodes.
+        num_nodes: Number of nodes.
+    """
+
+    def __init__(self, links: np.ndarray, num_nodes: int) -> None:
+        self._links, self._unlinked = links, UnlinkedPairs(links, num_nodes)
+
+    def __len__(self) -> int:
+        return int(self._links.shape[1])
+
+    def batch(self, index: np.ndarray, rng: np.random.Generator) -> LinkBatch:
+        """Return the links at the positions `index` (B,)."""
+        return LinkBatch(self._links[:, index], self._unlinked.draw(len(index), rng))
 
 
 class Held(NamedTuple):
@@ -55,21 +106,19 @@ class Links:
     out_dim: ClassVar[int | None] = None
     dropout: ClassVar[float] = 0.0
 
-    def data(self) -> Pairs:
+    def data(self) -> TrainingLinks:
         """Return the training links; each epoch draws as many unlinked pairs."""
-        return Pairs(self.train, self.graph.num_nodes, num_negatives=1)
+        return TrainingLinks(self.train, self.graph.num_nodes)
 
-    def loss(self, output: np.ndarray, batch: PairBatch) -> tuple[Any, Callable[..., Any]]:
+    def loss(self, output: np.ndarray, batch: LinkBatch) -> tuple[Any, Callable[..., Any]]:
         """Return the binary cross-entropy of the pairs' dot products, less `UNLINKED`, and its pullback."""
-        negative = np.stack([batch.source, batch.negatives[:, 0]])
-        pairs = np.concatenate([np.stack([batch.source, batch.target]), negative], axis=1)
-        labels = np.repeat(np.array([1, 0], output.dtype), batch.source.size)
+        pairs = np.concatenate(batch, axis=1)
+        labels = np.repeat(np.array([1, 0], output.dtype), batch.pairs.shape[1])
         return vjp(adjacency_reconstruction, output, pairs, labels, bias=-UNLINKED)
 
     def validation_loss(self, output: np.ndarray) -> float:
-        """Return the loss on the validation links and one negative of each."""
-        pairs, negatives, _ = self.validation
-        return float(self.loss(output, PairBatch(pairs[0], pairs[1], negatives[:, :1]))[0])
+        """Return the loss on the validation links and as many unlinked pairs."""
+        return float(self.loss(output, LinkBatch(self.validation.pairs, self.validation.unlinked))[0])
 
     def measure(self, output: np.ndarray, part: str) -> dict[str, float]:
         """Return all metrics on a held-out part, from the nodes' outputs (V, E)."""
@@ -206,17 +255,7 @@ def _held(pairs: np.ndarray, graph: NeighborGraph, known: Pairs, rng: np.random.
     wrong = (again < 0) | (again == source) | known.contains(source, np.maximum(again, 0))
     half = np.arange(RANKED) >= RANKED // 2
     negatives = np.where(half & ~wrong.reshape(near.shape), near, negatives)
-    return Held(pairs, negatives, unlinked_pairs(known.pairs, known.num_nodes, count, rng))
-
-
-def unlinked_pairs(links: np.ndarray, num_nodes: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw pairs (2, count) uniformly, with replacement, from the pairs of different nodes that are not in `links`."""
-    own = np.arange(num_nodes, dtype=np.int64)
-    taken = np.unique(np.concatenate([links[0].astype(np.int64) * num_nodes + links[1], own * (num_nodes + 1)]))
-    drawn = rng.integers(num_nodes**2 - taken.size, size=count)
-    # A code's position among the free codes is the code less the number of taken codes below it.
-    codes = drawn + np.searchsorted(taken - np.arange(taken.size), drawn, side="right")
-    return np.stack([codes // num_nodes, codes % num_nodes])
+    return Held(pairs, negatives, UnlinkedPairs(known.pairs, known.num_nodes).draw(count, rng))
 
 
 def _step(graph: NeighborGraph, nodes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
