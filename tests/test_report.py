@@ -10,7 +10,7 @@ import pytest
 
 import graphattend as ga
 from graphattend.analysis import Analysis, analyze
-from graphattend.drawing import check_plot_path, layout
+from graphattend.drawing import attention_svg, bars_svg, check_plot_path, layout
 from graphattend.report import (
     agreement_svg,
     entropy_svg,
@@ -41,6 +41,25 @@ def test_graph_picture_draws_every_edge_by_its_weight(karate: Analysis) -> None:
     assert len(list(root.iter(f"{SVG}circle"))) == 34
 
 
+def test_names_in_the_picture_are_whole_and_apart() -> None:
+    names = ["in the corner", "upon it", "beside them", "far away", *map(str, range(40))]
+    xy = np.array([[0.0, 0.0], [0.01, 0.01], [0.02, 0.0], [1.0, 1.0], *([[0.5, 0.5]] * 40)])
+    ring = np.arange(44)
+    graph = ga.NeighborGraph.from_edge_index([ring, np.roll(ring, 1)], 44)
+    root = ElementTree.fromstring(attention_svg(graph, np.linspace(1, 0.5, 44), names, "t", xy, ring, 400))
+    boxes: list[tuple[float, float, float, float]] = []
+    for text in root.iter(f"{SVG}text"):
+        x, y, half = float(text.get("x", "nan")), float(text.get("y", "nan")), 2.9 * len(text.text or "")
+        boxes.append((x - half, y - 8, x + half, y + 2))
+        assert 0 <= boxes[-1][0] < boxes[-1][2] <= 400
+        assert 0 <= boxes[-1][1] < boxes[-1][3] <= 400
+    assert 4 <= len(boxes) < 12
+    for i, (left, top, right, bottom) in enumerate(boxes):
+        assert all(right <= a or c <= left or bottom <= b or d <= top for a, b, c, d in boxes[:i])
+    tags = [child.tag.removeprefix(SVG) for child in root]
+    assert tags.index("text") > len(tags) - 1 - tags[::-1].index("circle")  # no node covers a name
+
+
 def test_matrices_and_bars(karate: Analysis) -> None:
     root = ElementTree.fromstring(agreement_svg(karate))
     shades = [float(cell.get("opacity", "nan")) for cell in root.iter(f"{SVG}rect") if cell.get("class") == "cell"]
@@ -50,6 +69,12 @@ def test_matrices_and_bars(karate: Analysis) -> None:
     bars = ElementTree.fromstring(entropy_svg(karate))
     shown = [float(t.text or "nan") for t in bars.iter(f"{SVG}text") if t.get("class") == "soft"]
     np.testing.assert_allclose(shown, [r.effective.mean() for r in karate.results], atol=6e-3)
+
+
+def test_large_numbers_of_bars_have_no_decimals() -> None:
+    drawn = bars_svg("t", {"a": 1234567.8, "b": 1.234})
+    assert ">1,234,568<" in drawn
+    assert ">1.23<" in drawn
 
 
 def test_page_is_self_contained_and_escapes_names(karate: Analysis) -> None:

@@ -20,6 +20,8 @@ from .storage import load_errors, same_file, write_atomically
 SUFFIXES = (".html", ".svg", ".png")
 #: Maximum number of nodes in the picture of a graph; those of highest degree are drawn.
 MAX_DRAWN = 150
+#: Maximum number of names in it; the nodes that receive most come first.
+MAX_LABELLED = 22
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fcfcfb;--ink:#1b1d22;--soft:#6b7079;--line:#dcdee2;--hot:#b3431e;--cool:#2a6f97}
@@ -31,9 +33,10 @@ h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem}p
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.86rem}
 th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600}td.n,th.n{text-align:right;padding-left:.3rem;white-space:nowrap}ul{color:var(--soft)}
-svg{max-width:100%;height:auto;display:block}
+svg{max-width:100%;height:auto;display:block;background:var(--bg)}
 .wide{overflow-x:auto}.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr))}
 text{fill:var(--ink);font:10px system-ui,sans-serif}.soft{fill:var(--soft)}
+.name{paint-order:stroke;stroke:var(--bg);stroke-width:3px;stroke-linejoin:round}
 .edge{stroke:var(--hot);fill:none}
 .line{stroke:var(--cool);fill:none}
 .edge.dot{fill:var(--hot)}.line.dot{fill:var(--cool)}h3{font-size:1rem;margin:.4rem 0}
@@ -80,7 +83,8 @@ def bars_svg(title: str, bars: Mapping[str, float], *, at_least: float = 0.0) ->
         y = 26 + i * 20
         parts.append(f'<text x="140" y="{y + 12}" text-anchor="end">{escaped(name)}</text>')
         parts.append(f'<rect class="bar" x="148" y="{y}" width="{380 * value / top:.1f}" height="15" rx="2"/>')
-        parts.append(f'<text class="soft" x="{154 + 380 * value / top:.1f}" y="{y + 12}">{value:,.2f}</text>')
+        number = f"{value:,.{0 if value >= 1000 else 2}f}"
+        parts.append(f'<text class="soft" x="{154 + 380 * value / top:.1f}" y="{y + 12}">{number}</text>')
     return svg_element(600, 34 + 20 * len(bars), title, parts)
 
 
@@ -176,18 +180,35 @@ def attention_svg(
                 f'<line class="edge" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
                 f'stroke-width="{0.3 + 3.2 * w:.2f}" opacity="{0.08 + 0.8 * w:.2f}"/>'
             )
-    most = max(float(received[nodes].max()), 1e-9)
-    labelled = set(nodes[np.argsort(-received[nodes], kind="stable")[:22]])
-    for n, (x, y) in zip(nodes, xy, strict=True):
-        radius = 2.5 + 9 * np.sqrt(received[n] / most)
-        name = escaped(names[n])
-        parts.append(
-            f'<circle class="node" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{name}: receives '
-            f"{received[n]:.2f}</title></circle>"
-        )
-        if n in labelled:
-            parts.append(f'<text x="{x:.1f}" y="{y - radius - 2:.1f}" text-anchor="middle">{name}</text>')
+    radii = 2.5 + 9 * np.sqrt(received[nodes] / max(float(received[nodes].max()), 1e-9))
+    for n, (x, y), radius in zip(nodes, xy, radii, strict=True):
+        tip = f"{escaped(names[n])}: receives {received[n]:.2f}"
+        circle = f'<circle class="node" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}">'
+        parts.append(f"{circle}<title>{tip}</title></circle>")
+    first = np.argsort(-received[nodes], kind="stable")
+    parts += _labels([names[n] for n in nodes[first]], xy[first], radii[first], size)
     return svg_element(size, size, title, parts)
+
+
+def _labels(names: Sequence[str], xy: np.ndarray, radii: np.ndarray, size: int) -> list[str]:
+    """Write names above their nodes, or else below, where they are inside the picture and cover no other name."""
+    parts: list[str] = []
+    taken = np.zeros((0, 4))
+    for name, (x, y), radius in zip(names, xy, radii, strict=True):
+        half = 3 * len(name)  # a letter of the font has about six units
+        x = min(max(x, half), size - half)
+        for base in (y - radius - 2, y + radius + 10):
+            box = np.array([x - half, base - 8, x + half, base + 2])
+            apart = (box[2:] <= taken[:, :2]) | (box[:2] >= taken[:, 2:])
+            if 8 <= base <= size - 2 and apart.any(axis=1).all():
+                taken = np.vstack([taken, box])
+                parts.append(
+                    f'<text class="name" x="{x:.1f}" y="{base:.1f}" text-anchor="middle">{escaped(name)}</text>'
+                )
+                break
+        if len(parts) == MAX_LABELLED:
+            break
+    return parts
 
 
 def check_plot_path(path: str, *inputs: str | None, argument: str = "--plot") -> None:

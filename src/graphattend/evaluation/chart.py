@@ -47,7 +47,8 @@ def quality_svg(found: Evaluation) -> str:
         f'<text x="{cost}" y="12">ms per epoch</text>',
     ]
     bottom = 24 + _ROW * len(rows)
-    for value in np.linspace(low, high, 5):
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2) if high - low <= 5 * s)
+    for value in step * np.arange(np.ceil(low / step), high / step):
         x = at(float(value))
         parts.append(f'<line class="quiet" x1="{x:.1f}" y1="20" x2="{x:.1f}" y2="{bottom}"/>')
         parts.append(f'<text class="soft" x="{x:.1f}" y="{bottom + 12}" text-anchor="middle">{value:.2f}</text>')
