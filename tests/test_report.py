@@ -125,6 +125,13 @@ def test_large_graph_draws_the_best_connected(rng: np.random.Generator) -> None:
     assert "The 150 best connected nodes are drawn." in page
 
 
+def test_means_are_over_the_nodes_with_neighbours() -> None:
+    pair = ga.NeighborGraph.from_edge_index([[1, 2, 2], [0, 0, 1]], 9)  # degrees 2 and 1, and seven nodes without
+    page = html_report(analyze(pair, np.ones((9, 4)), keys=["flash"]))
+    assert "the nodes with neighbours, which have 1.5 on average" in page
+    assert f'<td class="n">{np.log(2) / 2:.3f}</td><td class="n">1.50</td>' in page
+
+
 def test_no_edges() -> None:
     page = html_report(analyze(ga.NeighborGraph.from_edge_index(np.zeros((2, 0), int), 3), keys=["flash"]))
     assert "3 nodes, 0 edges" in page

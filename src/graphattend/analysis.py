@@ -336,6 +336,11 @@ def on_given_edges(attn: Attention, graph: NeighborGraph, weights: np.ndarray) -
     return np.divide(found, total, out=np.zeros_like(found), where=total > 0)
 
 
+def linked_mean(graph: NeighborGraph, values: np.ndarray) -> float:
+    """Return the mean of a number per node over the nodes that have neighbours."""
+    return float(values[graph.degree() > 0].mean()) if graph.num_edges else 0.0
+
+
 def _entropy(graph: NeighborGraph, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     log = np.log(np.where(weights > 0, weights, 1.0))
     entropy = np.maximum(np.bincount(graph.targets, -weights * log, graph.num_nodes), 0.0)
@@ -386,8 +391,8 @@ def text_table(analysis: Analysis, *, nodes: int = 5, count: int = 3, width: int
         others[i] = -1
         j = int(others.argmax())
         close = "" if len(analysis.results) == 1 else f"{analysis.results[j].key} ({others[j]:.2f})"
-        mean = r.effective[graph.degree() > 0].mean() if graph.num_edges else 0.0
-        lines.append(f"{r.key:<{wide}}  {r.entropy.mean():7.3f}  {mean:10.2f}  {r.seconds * 1e3:8.2f}  {close}")
+        entropy, effective = linked_mean(graph, r.entropy), linked_mean(graph, r.effective)
+        lines.append(f"{r.key:<{wide}}  {entropy:7.3f}  {effective:10.2f}  {r.seconds * 1e3:8.2f}  {close}")
     for i in np.argsort(-graph.degree(), kind="stable")[:nodes]:
         lines += ["", f"{names[i]} ({int(graph.degree()[i])} neighbours) attends to"]
         for r in analysis.results:

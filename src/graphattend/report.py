@@ -9,7 +9,7 @@ import numpy as np
 
 from ._printable import escaped
 from ._validate import as_choice
-from .analysis import Analysis
+from .analysis import Analysis, linked_mean
 from .drawing import attention_svg, bars_svg, best_connected, layout, matrix_svg, page_head, write_picture
 from .graph.properties import described
 
@@ -44,10 +44,8 @@ def agreement_svg(analysis: Analysis) -> str:
 
 def entropy_svg(analysis: Analysis) -> str:
     """Draw the mean effective number of neighbours, exp(entropy), of each mechanism as bars."""
-    graph = analysis.graph
-    linked = graph.degree() > 0
-    means = [float(r.effective[linked].mean()) if linked.any() else 0.0 for r in analysis.results]
-    top = float(graph.degree()[linked].mean()) if linked.any() else 1.0
+    means = [linked_mean(analysis.graph, r.effective) for r in analysis.results]
+    top = linked_mean(analysis.graph, analysis.graph.degree())
     keys = [r.key for r in analysis.results]
     return bars_svg("Neighbours attended to, exp(entropy)", dict(zip(keys, means, strict=True)), at_least=top)
 
@@ -82,7 +80,7 @@ def html_report(analysis: Analysis, *, title: str = "Who attends to whom", nodes
         "<h2>Mechanisms</h2>",
         _summary(analysis),
         "<h2>How many neighbours are attended to</h2><p>The exponential of the entropy of a node's weights, mean over "
-        f"the nodes; a node has {graph.degree().mean():.1f} neighbours.</p>",
+        f"the nodes with neighbours, which have {linked_mean(graph, graph.degree()):.1f} on average.</p>",
         entropy_svg(analysis),
         "<h2>Agreement</h2><p>The weight two mechanisms share, Σ min(p, q), mean over the nodes.</p>",
         f'<div class="wide">{agreement_svg(analysis)}</div>',
@@ -103,12 +101,10 @@ def html_report(analysis: Analysis, *, title: str = "Who attends to whom", nodes
 def _summary(analysis: Analysis) -> str:
     rows = []
     for r in analysis.results:
-        linked = analysis.graph.degree() > 0
-        mean = r.effective[linked].mean() if linked.any() else 0.0
-        rows.append(
-            f'<tr><td>{r.key}</td><td class="n">{r.entropy.mean():.3f}</td><td class="n">{mean:.2f}</td>'
-            f'<td class="n">{r.seconds * 1e3:.2f}</td></tr>'
-        )
+        entropy, effective = (linked_mean(analysis.graph, values) for values in (r.entropy, r.effective))
+        numbers = (f"{entropy:.3f}", f"{effective:.2f}", f"{1e3 * r.seconds:.2f}")
+        cells = "".join(f'<td class="n">{number}</td>' for number in numbers)
+        rows.append(f"<tr><td>{r.key}</td>{cells}</tr>")
     columns = "".join(f'<th class="n">{name}</th>' for name in ("entropy (nats)", "attends to", "ms"))
     head = f"<tr><th>mechanism</th>{columns}</tr>"
     return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
