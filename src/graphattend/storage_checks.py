@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -17,6 +17,8 @@ MAX_ARRAYS = 10_000
 _MAX_AXES = 32
 _MAX_NAME = 255
 _MAX_INT_DIGITS = 20
+#: Number of bytes that are read at a time beyond the announced size of a file.
+_PIECE = 1 << 24
 
 #: Names of the npz member and of the safetensors header entry that hold the config.
 RESERVED = frozenset({"__config__", "__metadata__"})
@@ -141,3 +143,14 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         raise Refused("JSON repeats a key")
     return result
+
+
+def read_most(file: BinaryIO, limit: int, size: int = 0) -> bytes:
+    """Read a file of about `size` bytes, at most `limit` of them.
+
+    A call allocates all that it asks for, and WebAssembly never gives memory back. So it asks for what the file has.
+    """
+    parts = [file.read(min(size + 1, limit))]
+    while parts[-1] and (left := limit - sum(map(len, parts))):
+        parts.append(file.read(min(left, _PIECE)))
+    return b"".join(parts)

@@ -17,6 +17,7 @@ from ..errors import InvalidConfigError
 from ..graph import NeighborGraph, embeddings
 from ..graph.files import Told, parse, read
 from ..graph.properties import described
+from ..storage_checks import read_most
 
 #: Moves to the start of a terminal's line and clears it.
 CLEAR = "\r\x1b[K"
@@ -117,7 +118,7 @@ def read_graph(arguments: argparse.Namespace) -> Told:
     }
     if arguments.graph != "-":
         return read(arguments.graph, **wanted)
-    return parse(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input", **wanted)
+    return parse(read_most(sys.stdin.buffer, MAX_BYTES + 1), "standard input", **wanted)
 
 
 def read_embeddings(path: str | None, graph: NeighborGraph | None) -> np.ndarray | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import _validate as check
 from ..errors import AttentionError, InvalidConfigError
 from ..storage import load_errors, write_atomically
-from ..storage_checks import Refused
+from ..storage_checks import Refused, read_most
 from .formats import COMPRESSIONS, FOLDERS, FORMATS, Format
 from .formats._writing import cannot, same
 from .formats.edge_table import EdgeTable, Wanted
@@ -124,10 +124,11 @@ def suffixes_of(name: str) -> tuple[str, str | None]:
 
 def content_of(name: str, compression: str | None, limit: int) -> bytes:
     """Return the decompressed content of a file of at most `limit` bytes."""
-    if not stat.S_ISREG(os.stat(name).st_mode):  # a pipe or device could block or never end
+    mode = os.stat(name)
+    if not stat.S_ISREG(mode.st_mode):  # a pipe or device could block or never end
         raise Refused("is not a regular file")
     with open(name, "rb") as file:
-        return _expanded(file.read(limit + 1), compression, limit)
+        return _expanded(read_most(file, limit + 1, mode.st_size), compression, limit)
 
 
 def _expanded(data: bytes, compression: str | None, limit: int) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...storage_checks import Refused
+from ...storage_checks import Refused, read_most
 from . import COMPRESSIONS
 from ._text import decode, is_number, shown
 from .edge_table import FEATURES, MAX_NODES, EdgeTable, Places
@@ -55,12 +55,13 @@ def node_features(name: str) -> np.ndarray:
 
 def _numbers(folder: Path, stem: str, *, required: bool = False) -> np.ndarray | None:
     name = f"{stem}.csv.gz"
-    if not (folder / name).is_file():
+    path = folder / name
+    if not path.is_file():
         if required:
             raise Refused(f"holds no {name}")
         return None
-    with open(folder / name, "rb") as file:
-        data = COMPRESSIONS[".gz"].expand(file.read(_MAX_BYTES), _MAX_BYTES)
+    with path.open("rb") as file:
+        data = COMPRESSIONS[".gz"].expand(read_most(file, _MAX_BYTES, path.stat().st_size), _MAX_BYTES)
     if len(data) > _MAX_BYTES:
         raise Refused(f"{name}: larger than the limit of {_MAX_BYTES} bytes")
     lines = decode(data).splitlines()
