@@ -55,8 +55,6 @@ def as_array(x: object, argument: str) -> np.ndarray:
         raise _kind_error(argument, "a masked array with masked entries")
     try:
         a = np.asarray(x)
-    except DimensionMismatchError:
-        raise
     except Exception as error:  # ragged lists, objects with a broken __array__, out-of-range integers
         raise _kind_error(argument, f"{type(x).__name__} ({error})") from None
     if a.size > MOST:

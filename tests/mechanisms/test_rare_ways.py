@@ -133,19 +133,38 @@ def test_the_laws_find_a_class_that_takes_bad_input(cls, says):
         check_mechanism(cls, laws=["bad_input"])
 
 
-def test_a_manifold_without_a_config_cannot_be_saved():
-    class Flat(ga.geometry.ManifoldBase):
-        to_config = None
+METHODS = [name for name in vars(ga.geometry.Manifold) if not name.startswith("_")]
+#: A class with the methods of `Manifold` and no others.
+Borrowed = type("Borrowed", (), {name: getattr(ga.geometry.Euclidean(), name) for name in METHODS})
 
-        def expmap(self, x, v):
-            return x + v
 
-        def logmap(self, x, y):
-            return y - x
+def test_a_manifold_without_a_config_cannot_be_saved(rng):
+    attn, x = ga.ManifoldAttention(3, manifold=Borrowed()), rng.standard_normal((4, 3))
+    flat = ga.ManifoldAttention(3, manifold=ga.geometry.Euclidean())
+    np.testing.assert_allclose(attn.forward(x, x, x), flat.forward(x, x, x), rtol=1e-12)
+    with pytest.raises(ga.UnsupportedError, match="Borrowed has no to_config") as info:
+        attn.to_config()
+    assert info.value.argument == "manifold"
 
-    del Flat.to_config
-    with pytest.raises(ga.UnsupportedError, match="to_config"):
-        ga.ManifoldAttention(3, manifold=Flat()).to_config()
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Averaging(ga.Attention):
+    """A class whose core has no weights."""
+
+    key: ClassVar[str] = "averaging"
+    family: ClassVar[str] = "core"
+    complexity: ClassVar[str] = "O(N)"
+
+    def _core(self, q: Any, k: Any, v: Any, context: Any) -> Any:
+        mean = 0 if v is None else v.mean(axis=-2, keepdims=True)  # there are no values if only weights are wanted
+        return mean + np.zeros((*q.shape[:-1], self.dim)), None, None
+
+
+def test_a_core_without_weights_says_so(rng):
+    x = rng.standard_normal((4, 3))
+    np.testing.assert_allclose(Averaging(3).forward(x, x, x), np.tile(x.mean(axis=0), (4, 1)), rtol=1e-12)
+    with pytest.raises(ga.UnsupportedError, match="averaging has no weights"):
+        Averaging(3).attention_weights(x, x)
 
 
 def test_a_builder_has_no_private_names():

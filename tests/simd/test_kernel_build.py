@@ -77,6 +77,16 @@ def test_another_version_of_the_compiler_builds_anew(emcc, tmp_path):
     assert len(set((tmp_path / "cache").iterdir())) == 2 * len(before)
 
 
+def test_a_compiler_that_fails_is_quoted(emcc, tmp_path):
+    write_compiler(tmp_path / "emcc")
+    script = (tmp_path / "emcc").read_text()
+    (tmp_path / "emcc").write_text(
+        script.replace("import sys\n", "import sys\nif '-c' in sys.argv: sys.exit('no such thing')\n")
+    )
+    with pytest.raises(RuntimeError, match=r"(?s)emcc.* -c .*no such thing"):
+        emcc.build(tmp_path / "out")
+
+
 def test_building_again_does_nothing(emcc, tmp_path):
     emcc.build(tmp_path / "out")
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}

@@ -229,8 +229,6 @@ def _mechanisms(given: object, task: Task, settings: Settings) -> tuple[dict[str
             if given is not None:
                 raise
             skipped[name] = str(error)
-    if not made:
-        raise InvalidConfigError.of("mechanisms", "one that applies to the graph", list(skipped))
     return made, skipped
 
 

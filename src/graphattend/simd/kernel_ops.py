@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Mapping
-from importlib.machinery import ExtensionFileLoader
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -37,10 +37,7 @@ def load(path: Path) -> ModuleType:
         ImportError: The file is missing, the machine lacks its instructions, or the layout differs.
     """
     loader = ExtensionFileLoader("graphattend.simd._kernels", str(path))
-    spec = importlib.util.spec_from_file_location(loader.name, path, loader=loader)
-    if spec is None:
-        raise ImportError(f"cannot load {path}")
-    module = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(ModuleSpec(loader.name, loader, origin=str(path)))
     loader.exec_module(module)
     probe = np.zeros((3, 5), dtype=np.float32)
     module.setup(probe, probe.ctypes.data, 3, probe.strides[0])
