@@ -11,19 +11,16 @@ The figures are in tests/trust/: results.json, where `tools/run_soak.py --record
 """
 
 import ast
-import datetime
-import json
-import subprocess
 import sys
 import tomllib
 import xml.etree.ElementTree
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-TRUST = ROOT / "tests" / "trust"
-RESULTS = TRUST / "results.json"
-MUTANTS, REASONS, VERSIONS = TRUST / "mutants.json", TRUST / "survivors.toml", TRUST / "versions.json"
+from records import FOLDER as TRUST
+from records import MUTANTS, RESULTS, ROOT, VERSIONS, changing, now, read
+
+REASONS = TRUST / "survivors.toml"
 PAGE = ROOT / "docs" / "trust.md"
 
 
@@ -68,12 +65,6 @@ def count() -> dict[str, Any]:
         "sizes": len(test_absurd_sizes.CASES),
         "files": len(FILES),
     }
-
-
-def now() -> dict[str, str]:
-    """Return today's date and the current commit."""
-    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return {"date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"), "commit": commit.stdout.strip()}
 
 
 def measured(path: Path) -> dict[str, Any]:
@@ -130,17 +121,29 @@ def soak(runs: list[dict[str, Any]]) -> str:
     rows = []
     for (backend, kinds), found in groups.items():
         calls, refused, failures = (sum(run[name] for run in found) for name in ("calls", "refused", "failures"))
-        ranges = "; ".join(
-            f"{run['seeds'][0]:,}–{run['seeds'][1]:,} ({run['date']}, `{run['commit']}`)" for run in found
-        )
         peak = max(run["peak_mb"] for run in found)
-        rows.append(f"| {backend} | {kinds} | {calls:,} | {refused:,} | {failures} | {peak:,} MB | {ranges} |")
+        rows.append(f"| {backend} | {kinds} | {calls:,} | {refused:,} | {failures} | {peak:,} MB | {ranges(found)} |")
     return "\n".join(rows)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read a file of results; empty if it does not exist."""
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+def fuzz(kinds: dict[str, list[dict[str, Any]]]) -> str:
+    """Return a row for each build of the kernels: sums, and every range of seeds with its date and commit."""
+    names = {"address": "AddressSanitizer, UndefinedBehaviorSanitizer", "threads": "ThreadSanitizer, four threads"}
+    rows = ["| build | calls | computed | failures | minutes | seeds |", "| --- " * 6 + "|"]
+    for kind, runs in sorted(kinds.items()):
+        calls, computed, failures, seconds = (
+            sum(run[name] for run in runs) for name in ("calls", "computed", "failures", "seconds")
+        )
+        shown = f"{computed:,}" if computed else "all"
+        rows.append(
+            f"| {names.get(kind, kind)} | {calls:,} | {shown} | {failures} | {seconds / 60:.0f} | {ranges(runs)} |"
+        )
+    return "\n".join(rows)
+
+
+def ranges(runs: list[dict[str, Any]]) -> str:
+    """Return the seeds of each run with its date and commit."""
+    return "; ".join(f"{run['seeds'][0]:,}–{run['seeds'][1]:,} ({run['date']}, `{run['commit']}`)" for run in runs)
 
 
 def mutants() -> str:
@@ -270,7 +273,10 @@ drives it by WebDriver.
 
 The fuzz test of the kernels runs in a build with AddressSanitizer and UndefinedBehaviorSanitizer. Calls that share out their
 rows among four threads run in a build with ThreadSanitizer; a race made on purpose shows that it would see one. Both are part of
-`make test`.
+`make test`. `tools/run_fuzz.py` goes on with them for as long as one likes, and with the builds for WebAssembly in Node.js. A call is
+"computed" if the kernel did not refuse its arguments; the result is then compared with the formula. The minutes are of processor time.
+
+{fuzz(results.get("fuzz", {}))}
 
 ## Memory and repetition
 
@@ -286,9 +292,8 @@ What a hostile file, array or page can and cannot do is in `SECURITY.md` of the 
 """
 
 
-def main() -> None:
-    """Run the command line."""
-    results = json.loads(RESULTS.read_text("utf-8"))
+def measure(results: dict[str, Any]) -> None:
+    """Add to the results what the command line asks for."""
     if "--count" in sys.argv:
         results["counts"] = count()
     if "--coverage" in sys.argv:
@@ -297,8 +302,14 @@ def main() -> None:
         name, tests, passed, failed = sys.argv[-4:]
         run = {"tests": tests, "passed": int(passed), "failed": int(failed)} | now()
         results["engines"] = results.get("engines", {}) | {name: run}
+
+
+def main() -> None:
+    """Run the command line."""
     if {"--count", "--coverage", "--engine"} & set(sys.argv):
-        RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
+        with changing(RESULTS) as results:
+            measure(results)
+    results = read(RESULTS)
     if "--check" in sys.argv:
         if PAGE.read_text("utf-8") != page(results):
             sys.exit("docs/trust.md is stale: run tools/gen_trust.py")

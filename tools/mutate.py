@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import argparse
 import ast
-import datetime
 import importlib
-import json
 import os
 import random
 import re
@@ -31,11 +29,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+from records import FOLDER, MUTANTS, ROOT, changing, now, read
+from run_fuzz import sanitized
+
 SOURCES = ROOT / "src" / "graphattend"
 SHADOW = ROOT / "build" / "mutation"
-RESULTS = ROOT / "tests" / "trust" / "mutants.json"
-REASONS = ROOT / "tests" / "trust" / "survivors.toml"
+REASONS = FOLDER / "survivors.toml"
 KERNELS = Path("src/graphattend/simd/kernels")
 #: The sources that are changed: the boundary, functional, geometry, storage and the readers.
 TARGETS = {
@@ -314,8 +313,6 @@ def kernel_run(minutes: float, rounds: int) -> None:
     for built_before in (ROOT / ".cache/kernels").glob("*-sanitized-*.o"):
         shutil.copy2(built_before, shadow / ".cache/kernels")
     script = f"import sys; sys.path.insert(0, {str(shadow / KERNELS)!r}); import build; print(build.build_sanitized())"
-    preload = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
-    environment = {"LD_PRELOAD": preload.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}
     done, begin = Done("kernels", 1), time.monotonic()
     for mutant in checks():
         if mutant.name in done.results or time.monotonic() - begin > 60 * minutes:
@@ -328,13 +325,12 @@ def kernel_run(minutes: float, rounds: int) -> None:
             done.add(mutant, "killed", [])
             continue
         entries = re.findall(r"\bKERNEL\((\w+)\)", text)  # the kernels of this file, or all if it has none
-        fuzz = str(ROOT / "tests/simd/test_fuzz.py")
-        command = [sys.executable, fuzz, built.stdout.strip(), "1", str(rounds), *entries]
+        words = "test_fuzz.py", "1", str(rounds), *entries
         try:
-            fuzzed = subprocess.run(command, env=os.environ | environment, capture_output=True, timeout=SECONDS)
-            done.add(mutant, "killed" if fuzzed.returncode else "survived", command[1:2])
+            fuzzed = sanitized("libasan.so", Path(built.stdout.strip()), *words, seconds=SECONDS)
+            done.add(mutant, "killed" if fuzzed.returncode else "survived", [words[0]])
         except subprocess.TimeoutExpired:
-            done.add(mutant, "timeout", command[1:2])
+            done.add(mutant, "timeout", [words[0]])
 
 
 class Done:
@@ -342,8 +338,7 @@ class Done:
 
     def __init__(self, kind: str, seed: int) -> None:
         self.kind, self.seed = kind, seed
-        every = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-        self.results: dict[str, Any] = every.get(kind, {}).get("changes", {})
+        self.results: dict[str, Any] = read(MUTANTS).get(kind, {}).get("changes", {})
 
     def add(self, mutant: Mutant, outcome: str, tests: list[str]) -> None:
         """Add a result and write the file."""
@@ -351,20 +346,13 @@ class Done:
             f"{outcome:<12}{mutant.file}:{mutant.line}: {mutant.was} -> {mutant.now}  ({len(tests)} tests)", flush=True
         )
         self.results[mutant.name] = {"part": mutant.part, "outcome": outcome, "line": mutant.line}
-        commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-        every = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-        every[self.kind] = {
-            "seed": self.seed,
-            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-            "commit": commit.stdout.strip(),
-            "changes": self.results,
-        }
-        RESULTS.write_text(json.dumps(every, indent=1, sort_keys=True) + "\n", "utf-8")
+        with changing(MUTANTS) as every:
+            every[self.kind] = {"seed": self.seed, "changes": self.results} | now()
 
 
 def summary(kind: str) -> str:
     """Summarize the killed changes of each part, and those that survived without a reason."""
-    found = json.loads(RESULTS.read_text("utf-8"))[kind]["changes"]
+    found = read(MUTANTS)[kind]["changes"]
     reasons = tomllib.loads(REASONS.read_text("utf-8")) if REASONS.exists() else {}
     lines = []
     for part in sorted({each["part"] for each in found.values()}):

@@ -3,6 +3,7 @@
     .venv/bin/python tools/run_soak.py                          # 10 000 000 calls on two processes
     .venv/bin/python tools/run_soak.py --only readers           # damaged files alone
     .venv/bin/python tools/run_soak.py --case 4711              # one case again, call by call
+    .venv/bin/python tools/run_soak.py --pyodide --calls 500000 --backend wasm-simd128    # inside Pyodide, in Node.js
 
 Ctrl-C stops after the cases at hand; the same command goes on from there. With --record the run begins after the last
 seed that tests/trust/results.json has of its kind, and its range is written there as it grows, with date and commit.
@@ -11,29 +12,30 @@ seed that tests/trust/results.json has of its kind, and its range is written the
 import argparse
 import concurrent.futures
 import concurrent.futures.process
-import datetime
 import faulthandler
 import json
 import os
-import platform
 import resource
 import signal
-import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "trust"))
+import inside
+from records import FOLDER as TRUST
+from records import RESULTS, ROOT, changing, machine, now, read, replace
+
+sys.path.insert(0, str(TRUST))
 
 FOLDER = ROOT / "build" / "soak"
-RESULTS = ROOT / "tests" / "trust" / "results.json"
 CHUNK = 1000  # cases that a process runs at a time
 HANG = 600  # seconds for a chunk
 MEMORY = 256 << 10  # kilobytes by which a process may grow during a chunk
 MAX_FAILURES = 50
+IN_PYODIDE = " in Pyodide"  # after the name of a backend
 
 _current = -1
 
@@ -56,31 +58,44 @@ def chunk(first: int, count: int, only: str | None) -> dict[str, Any]:
     """Run the cases first … first + count - 1."""
     import soak
 
-    import graphattend as ga
-
     faulthandler.dump_traceback_later(HANG, exit=True)
-    watch, failures = soak.Watch(), []
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for seed in range(first, first + count):
-        os.pwrite(_current, f"{seed:<20}".encode(), 0)
-        try:
-            soak.run(seed, watch, only)
-        except soak.Broken as error:
-            failures.append([seed, str(error)])
+    found = soak.run_range(first, count, only, lambda seed: os.pwrite(_current, f"{seed:<20}".encode(), 0))
     faulthandler.cancel_dump_traceback_later()
     os.pwrite(_current, f"{'':20}".encode(), 0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return finished(found, before, peak)
+
+
+def finished(found: dict[str, Any], before: int, peak: int) -> dict[str, Any]:
+    """Add to the results of a chunk the memory of its process in kilobytes, and a failure if that grew."""
     if peak - before > MEMORY:
-        failures.append([first, f"cases from {first}: the process grew by {(peak - before) >> 10} MB"])
-    found = {"first": first, "calls": watch.calls, "refused": watch.refused, "failures": failures, "peak": peak}
-    return found | {"backend": ga.backend_info()["backend"]}
+        first = found["first"]
+        found["failures"].append([first, f"cases from {first}: the process grew by {(peak - before) >> 10} MB"])
+    return found | {"peak": peak}
+
+
+class InsidePyodide:
+    """Runs chunks inside Pyodide, with one process of Node.js for each thread that calls it."""
+
+    def __init__(self, backend: str) -> None:
+        self.folder, self.backend, self.own = inside.distribution(), backend, threading.local()
+
+    def __call__(self, first: int, count: int, only: str | None) -> dict[str, Any]:
+        """Run the cases first … first + count - 1."""
+        if not hasattr(self.own, "machine"):
+            self.own.machine = inside.Inside(self.folder, self.backend)
+        before = self.own.machine.memory
+        found = self.own.machine("soak", "run_range", first, count, only)
+        found["backend"] += IN_PYODIDE
+        return finished(found, (before or self.own.machine.memory) >> 10, self.own.machine.memory >> 10)
 
 
 class Run:
     """The state of a run, saved in a file; that of a recorded run also in the results that the documentation shows."""
 
     def __init__(self, backend: str, only: str | None, start: int, recorded: bool = False) -> None:
-        self.path = FOLDER / f"{backend}-{only or 'all'}-{start}.json"
+        self.path = FOLDER / f"{backend.replace(' ', '-')}-{only or 'all'}-{start}.json"
         self.kinds, self.recorded = only or "all", recorded
         self.state: dict[str, Any] = {"start": start, "next": start, "done": [], "calls": 0, "refused": 0, "cases": 0}
         self.state |= {"failures": [], "seconds": 0.0, "peak": 0, "backend": backend}
@@ -94,7 +109,7 @@ class Run:
         self.state["cases"] += CHUNK
         self.state["failures"] = (self.state["failures"] + found["failures"])[:MAX_FAILURES]
         self.state["peak"] = max(self.state["peak"], found["peak"])
-        self.state["backend"] = found["backend"]
+        self.state |= {name: found[name] for name in ("backend", "python", "numpy")}
         done = sorted([*self.state["done"], found["first"]])
         while done and done[0] == self.state["next"]:
             self.state["next"] += CHUNK
@@ -105,23 +120,17 @@ class Run:
         """Write the state atomically."""
         replace(self.path, json.dumps(self.state))
         if self.recorded and self.state["next"] > self.state["start"]:
-            results = json.loads(RESULTS.read_text())
             found = self.range()
-            others = [run for run in results["soak"] if any(run[key] != found[key] for key in ("backend", "kinds"))]
-            same = [run for run in results["soak"] if run not in others and run["seeds"][0] != found["seeds"][0]]
-            results["soak"] = sorted(
-                [*others, *same, found], key=lambda run: (run["kinds"], run["backend"], run["seeds"])
-            )
-            replace(RESULTS, json.dumps(results, indent=1, sort_keys=True) + "\n")
+            with changing(RESULTS) as results:
+                others = [run for run in results["soak"] if any(run[key] != found[key] for key in ("backend", "kinds"))]
+                same = [run for run in results["soak"] if run not in others and run["seeds"][0] != found["seeds"][0]]
+                results["soak"] = sorted(
+                    [*others, *same, found], key=lambda run: (run["kinds"], run["backend"], run["seeds"])
+                )
 
     def range(self) -> dict[str, Any]:
         """Return the finished seeds without gaps, their results, date, machine and commit."""
-        import numpy as np
-
         state = self.state
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-        )
         return {
             "backend": state["backend"],
             "kinds": self.kinds,
@@ -132,19 +141,10 @@ class Run:
             "seeds": [state["start"], state["next"] - 1],
             "seconds": round(state["seconds"]),
             "peak_mb": round(state["peak"] / 1024),
-            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-            "commit": commit.stdout.strip(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        }
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file atomically."""
-    part = path.with_suffix(".part")
-    part.write_text(text)
-    part.replace(path)
+            "python": state["python"],
+            "numpy": state["numpy"],
+            "machine": machine(),
+        } | now()
 
 
 def first_new(backend: str, only: str | None) -> int:
@@ -152,8 +152,20 @@ def first_new(backend: str, only: str | None) -> int:
     import graphattend as ga
 
     same = (ga.backend_info()["backend"] if backend == "auto" else backend, only or "all")
-    runs = json.loads(RESULTS.read_text())["soak"]
+    runs = read(RESULTS)["soak"]
     return 1 + max((run["seeds"][1] for run in runs if (run["backend"], run["kinds"]) == same), default=-1)
+
+
+def workers(
+    options: argparse.Namespace, backend: str
+) -> tuple[concurrent.futures.Executor, Callable[[int, int, str | None], dict[str, Any]]]:
+    """Return what runs the chunks side by side, and the function that runs one."""
+    if options.pyodide:
+        return concurrent.futures.ThreadPoolExecutor(options.processes), InsidePyodide(backend)
+    pool = concurrent.futures.ProcessPoolExecutor(
+        options.processes, get_context("spawn"), initializer=start_process, initargs=(backend,)
+    )
+    return pool, chunk
 
 
 def soak_for(run: Run, options: argparse.Namespace, backend: str) -> bool:
@@ -162,16 +174,15 @@ def soak_for(run: Run, options: argparse.Namespace, backend: str) -> bool:
     first, pending, died, asked = run.state["next"], {}, False, []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.append(True))
-    with concurrent.futures.ProcessPoolExecutor(
-        options.processes, get_context("spawn"), initializer=start_process, initargs=(backend,)
-    ) as pool:
+    pool, task = workers(options, backend)
+    with pool:
         try:
             while True:
                 over = time.monotonic() - begin > options.minutes * 60
                 enough = run.state["calls"] >= options.calls or len(run.state["failures"]) >= MAX_FAILURES
                 while not (over or enough or asked) and len(pending) < 2 * options.processes:
                     if first not in run.state["done"]:
-                        pending[pool.submit(chunk, first, CHUNK, options.only)] = first
+                        pending[pool.submit(task, first, CHUNK, options.only)] = first
                     first += CHUNK
                 if not pending:
                     break
@@ -181,17 +192,18 @@ def soak_for(run: Run, options: argparse.Namespace, backend: str) -> bool:
                     found = future.result()
                     run.add(found)
                     for seed, message in found["failures"]:
-                        print(f"\n{message}\n    repeat: {repeat(seed, options.only, backend)}", flush=True)
+                        print(f"\n{message}\n    repeat: {repeat(seed, options, backend)}", flush=True)
                 run.state["seconds"] = before + time.monotonic() - begin
                 if time.monotonic() - told > (1 if sys.stdout.isatty() else 60):
                     told = time.monotonic()
                     run.save()
                     progress(run, options.calls)
-        except concurrent.futures.process.BrokenProcessPool:
+        except (concurrent.futures.process.BrokenProcessPool, inside.InsideError) as error:
             died = True
+            print(f"\n{error}", flush=True)
             for path in FOLDER.glob("at-*"):
                 if seed := path.read_text().strip():
-                    print(f"\nA process died or hung at {seed}\n    repeat: {repeat(seed, options.only, backend)}")
+                    print(f"\nA process died or hung at {seed}\n    repeat: {repeat(seed, options, backend)}")
     for path in FOLDER.glob("at-*"):
         path.unlink()
     run.save()
@@ -200,10 +212,11 @@ def soak_for(run: Run, options: argparse.Namespace, backend: str) -> bool:
     return died
 
 
-def repeat(seed: Any, only: str | None, backend: str) -> str:
+def repeat(seed: Any, options: argparse.Namespace, backend: str) -> str:
     """Return the command that repeats one case."""
-    kind = f" --only {only}" if only else ""
-    return f".venv/bin/python tools/run_soak.py --case {seed}{kind} --backend {backend}"
+    kind = f" --only {options.only}" if options.only else ""
+    where = " --pyodide" if options.pyodide else ""
+    return f".venv/bin/python tools/run_soak.py --case {seed}{kind} --backend {backend}{where}"
 
 
 def progress(run: Run, wanted: int) -> None:
@@ -215,19 +228,23 @@ def progress(run: Run, wanted: int) -> None:
     print(f"{text}, {rate:,.0f} a second, {state['seconds'] / 60:.0f} min", end=end, flush=True)
 
 
-def again(seed: int, only: str | None, backend: str) -> int:
-    """Repeat one case and print every call."""
-    choose(backend)
+def again(options: argparse.Namespace) -> int:
+    """Repeat one case and print every call; only what is broken inside Pyodide."""
+    if options.pyodide:
+        found = InsidePyodide(options.backend)(options.case, 1, options.only)
+        print("\n".join(message for _, message in found["failures"]) or f"case {options.case} is as it should be")
+        return len(found["failures"])
+    choose(options.backend)
     import soak
 
     try:
-        soak.run(seed, soak.Watch(trail=True), only)
+        soak.run(options.case, soak.Watch(trail=True), options.only)
     except soak.Broken as error:
         print(error)
         if error.__cause__ is not None and error.__cause__.__cause__ is not None:
             raise error.__cause__.__cause__ from None
         return 1
-    print(f"case {seed} is as it should be")
+    print(f"case {options.case} is as it should be")
     return 0
 
 
@@ -240,21 +257,22 @@ def main() -> int:
     parser.add_argument("--only", help="one kind of calls: mechanisms, functional, geometry, readers, …")
     parser.add_argument("--start", type=int, help="the first seed; by default 0, or with --record what comes next")
     parser.add_argument("--backend", default="auto", help="as for GRAPHATTEND_BACKEND; several with commas")
+    parser.add_argument("--pyodide", action="store_true", help="inside Pyodide, in Node.js; needs --backend")
     parser.add_argument("--again", action="store_true", help="begin anew")
     parser.add_argument("--record", action="store_true", help="add the range to tests/trust/results.json")
     parser.add_argument("--case", type=int, help="make this case alone, and show its calls")
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     if options.case is not None:
-        return again(options.case, options.only, options.backend)
+        return again(options)
     failed = False
     for backend in options.backend.split(","):
-        start = options.start
+        start, name = options.start, backend + IN_PYODIDE * options.pyodide
         if start is None:
-            start = first_new(backend, options.only) if options.record else 0
+            start = first_new(name, options.only) if options.record else 0
         if options.again:
-            Run(backend, options.only, start).path.unlink(missing_ok=True)
-        run = Run(backend, options.only, start, options.record)
+            Run(name, options.only, start).path.unlink(missing_ok=True)
+        run = Run(name, options.only, start, options.record)
         died = soak_for(run, options, backend)
         progress(run, options.calls)
         print(

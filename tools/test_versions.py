@@ -10,10 +10,7 @@ which docs/trust.md shows.
 
 from __future__ import annotations
 
-import datetime
-import json
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -22,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import build_wheel
+from records import ROOT, VERSIONS, changing, machine, now
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "tests" / "trust" / "versions.json"
 SETTINGS = ["3.11/1.26", "3.11/2", "3.12/1.26", "3.12/2", "3.13/2", "3.14/2", "3.14t/2"]
 #: Packages that the tests import, in the versions of requirements-dev.in if an old Python has them.
 NEEDED = [
@@ -100,20 +96,13 @@ def main() -> int:
     settings, tests = words[:cut] or SETTINGS, words[cut + 1 :] or ["tests"]
     if unknown := set(settings) - set(SETTINGS):
         sys.exit(f"No setting {', '.join(sorted(unknown))}; there are {', '.join(SETTINGS)}")
-    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     failed = False
     for setting in settings:
         print(f"=== Python {setting.replace('/', ', NumPy ')}", flush=True)
         found = run(setting, tests)
         failed |= bool(found.get("failed")) or found.get("passed") == 0
-        results[setting] = found | {
-            "tests": " ".join(tests),
-            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-            "commit": commit.stdout.strip(),
-            "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        }
-        RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
+        with changing(VERSIONS) as results:
+            results[setting] = found | {"tests": " ".join(tests), "machine": machine()} | now()
     return int(failed)
 
 

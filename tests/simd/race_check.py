@@ -1,11 +1,12 @@
 """Kernel calls from several threads on one build, for ThreadSanitizer; test_sanitizers.py runs it.
 
-python tests/simd/race_check.py MODULE split     # calls that share out their rows among threads
-python tests/simd/race_check.py MODULE race      # two calls that write to the same array, which is a race
+python tests/simd/race_check.py MODULE split [SEED]    # calls that share out their rows among threads
+python tests/simd/race_check.py MODULE race            # two calls that write to the same array, which is a race
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,4 +53,5 @@ def race(rng: np.random.Generator) -> int:
 if __name__ == "__main__":
     kernel_ops.use(kernel_ops.load(Path(sys.argv[1])))
     simd._kernels = kernel_ops
-    print({"split": split, "race": race}[sys.argv[2]](np.random.default_rng(0)), "calls")
+    rng = np.random.default_rng(int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+    print(json.dumps({"calls": {"split": split, "race": race}[sys.argv[2]](rng), "failures": []}))

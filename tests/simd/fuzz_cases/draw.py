@@ -8,7 +8,7 @@ import numpy as np
 #: The dtype under test, and the tolerance of its results against the formulas in float64.
 REAL: Any = np.dtype(np.float32)
 TOLERANCES = {"float32": 2e-5, "float64": 1e-12}
-GUARD = 64
+GUARD, FILL = 64, 7.25  # the length of the guards around an output, and what all of it contains before
 
 
 class Case(NamedTuple):
@@ -31,7 +31,7 @@ def size(rng, most=12):
 def output(*shape):
     """Return an array surrounded by guard memory, which is checked afterwards."""
     count = int(np.prod(shape))
-    whole = np.full(count + 2 * GUARD, 7.25, REAL)
+    whole = np.full(count + 2 * GUARD, FILL, REAL)
     return whole[GUARD : GUARD + count].reshape(shape)
 
 

@@ -107,7 +107,7 @@ def ref_graph_turn(x, y, indptr, indices, order, weights, positions, frequency, 
     if y is None:
         return [expected, None]
     first, second = numpy_ops.pairs(x.shape[1], interleaved)
-    rows, derived = y[target].astype(float), np.zeros(len(weights))
+    rows, derived = y[target].astype(float), np.full(len(weights), draw.FILL)  # an edge that `order` lacks has no slope
     terms = rows[:, second] * turned[:, first] - rows[:, first] * turned[:, second]
     derived[edge] = scale * weights[edge].astype(float) * (terms @ frequency)
     return [expected, derived]

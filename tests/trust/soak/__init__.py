@@ -7,7 +7,7 @@ non-finite number.
 
 from __future__ import annotations
 
-from .cases import KINDS, run
+from .cases import KINDS, run, run_range
 from .watch import Broken, Watch
 
-__all__ = ["KINDS", "Broken", "Watch", "run"]
+__all__ = ["KINDS", "Broken", "Watch", "run", "run_range"]

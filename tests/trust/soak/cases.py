@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import warnings
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import graphattend as ga
 
 from . import codecs, functions, graphs, manifolds, mechanisms, readers, training
 from .draw import Draw
@@ -43,3 +49,21 @@ def run(seed: int, watch: Watch, kind: str | None = None) -> None:
         raise Broken(f"case {seed} of {kind}: {error}") from error
     except Exception as error:
         raise Broken(f"case {seed} of {kind}: between the calls: {type(error).__name__}: {error}") from error
+
+
+def run_range(
+    first: int, count: int, kind: str | None = None, begin: Callable[[int], object] = lambda seed: None
+) -> dict[str, Any]:
+    """Run the cases first … first + count - 1 and return their numbers, with where they ran.
+
+    `begin` is called with the seed of each case before it runs.
+    """
+    watch, failures = Watch(), []
+    for seed in range(first, first + count):
+        begin(seed)
+        try:
+            run(seed, watch, kind)
+        except Broken as error:
+            failures.append([seed, str(error)])
+    where = {"backend": ga.backend_info()["backend"], "python": platform.python_version(), "numpy": np.__version__}
+    return {"first": first, "calls": watch.calls, "refused": watch.refused, "failures": failures} | where
