@@ -176,16 +176,16 @@ def mutants() -> str:
 def versions() -> str:
     """Return a row for each tested version of Python and NumPy."""
     rows = ["| Python | NumPy | tests | passed | failed | skipped | date | commit |", "| --- " * 8 + "|"]
-    for setting, run in sorted(read(VERSIONS).items()):
+    for setting, runs in sorted(read(VERSIONS).items()):
         python, _, numpy = setting.partition("/")
-        what = f"`{run['tests']}` | " + (
-            f"not run: {run['missing']} | | |"
-            if "missing" in run
-            else f"{run['passed']:,} | {run['failed']} | {run['skipped']} |"
-        )
-        rows.append(
-            f"| {run.get('python', python)} | {run.get('numpy', numpy)} | {what} {run['date']} | `{run['commit']}` |"
-        )
+        for run in runs:
+            what = f"`{run['tests']}` | " + (
+                f"not run: {run['missing']} | | |"
+                if "missing" in run
+                else f"{run['passed']:,} | {run['failed']} | {run['skipped']} |"
+            )
+            where = f"{run.get('python', python)} | {run.get('numpy', numpy)}"
+            rows.append(f"| {where} | {what} {run['date']} | `{run['commit']}` |")
     return "\n".join(rows)
 
 
@@ -257,8 +257,8 @@ UndefinedBehaviorSanitizer. What a table lacks has not been run.
 
 ## Versions
 
-`tools/test_versions.py` installs the wheel beside each version and runs the native tests. The failure on NumPy 1.26, a
-gradient of single numbers in float64 instead of float32, was mended afterwards.
+`tools/test_versions.py` installs the wheel beside each version and runs the native tests. A Python whose version ends in "t" has no
+global interpreter lock. `tools/test_pyodides.py` runs the kernels' tests in other versions of Pyodide.
 
 {versions()}
 

@@ -50,3 +50,11 @@ def changing(path: Path) -> Iterator[dict[str, Any]]:
         replace(path, json.dumps(results, indent=1, sort_keys=True) + "\n")
     finally:
         os.close(folder)
+
+
+def put_version(setting: str, found: dict[str, Any], tests: list[str]) -> None:
+    """Write how these tests ended on a version of Python, NumPy or an engine; earlier results of other tests stay."""
+    with changing(VERSIONS) as results:
+        runs = {run["tests"]: run for run in results.get(setting, []) if "missing" not in run}
+        run = found | {"tests": " ".join(tests), "machine": machine()} | now()
+        results[setting] = list((runs | {run["tests"]: run}).values())

@@ -20,8 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import inside
 import records
+from pyodide_process import PyodideProcess, distribution
 
 TESTS = records.ROOT / "tests" / "simd"
 ROUNDS = 40  # of all kernels in both dtypes, per piece
@@ -91,7 +91,7 @@ class InWasm:
     """Pieces inside Pyodide."""
 
     def __init__(self, kind: str) -> None:
-        self.kind, self.machine = kind, inside.Inside(inside.distribution(), kind)
+        self.kind, self.machine = kind, PyodideProcess(distribution(), kind)
 
     def __call__(self, seed: int) -> dict[str, Any]:
         """Run the piece of a seed; return its counts and failures."""

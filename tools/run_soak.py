@@ -24,7 +24,7 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from typing import Any
 
-import inside
+from pyodide_process import PyodideError, PyodideProcess, distribution
 from records import FOLDER as TRUST
 from records import RESULTS, ROOT, changing, machine, now, read, replace
 
@@ -79,12 +79,12 @@ class InsidePyodide:
     """Runs chunks inside Pyodide, with one process of Node.js for each thread that calls it."""
 
     def __init__(self, backend: str) -> None:
-        self.folder, self.backend, self.own = inside.distribution(), backend, threading.local()
+        self.folder, self.backend, self.own = distribution(), backend, threading.local()
 
     def __call__(self, first: int, count: int, only: str | None) -> dict[str, Any]:
         """Run the cases first … first + count - 1."""
         if not hasattr(self.own, "machine"):
-            self.own.machine = inside.Inside(self.folder, self.backend)
+            self.own.machine = PyodideProcess(self.folder, self.backend)
         before = self.own.machine.memory
         found = self.own.machine("soak", "run_range", first, count, only)
         found["backend"] += IN_PYODIDE
@@ -198,7 +198,7 @@ def soak_for(run: Run, options: argparse.Namespace, backend: str) -> bool:
                     told = time.monotonic()
                     run.save()
                     progress(run, options.calls)
-        except (concurrent.futures.process.BrokenProcessPool, inside.InsideError) as error:
+        except (concurrent.futures.process.BrokenProcessPool, PyodideError) as error:
             died = True
             print(f"\n{error}", flush=True)
             for path in FOLDER.glob("at-*"):

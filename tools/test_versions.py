@@ -5,23 +5,23 @@
 
 A setting is a version of Python and a version of NumPy. Pythons are searched on PATH and under pyenv; a version that is
 not found is reported as missing. The results, with date, commit and machine, are written to tests/trust/versions.json,
-which docs/trust.md shows.
+which docs/trust.md shows; those of other tests on the same version stay.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import build_wheel
-from records import ROOT, VERSIONS, changing, machine, now
+from records import ROOT, put_version
 
-SETTINGS = ["3.11/1.26", "3.11/2", "3.12/1.26", "3.12/2", "3.13/2", "3.14/2", "3.14t/2"]
+SETTINGS = ["3.11/1.26", "3.11/2", "3.12/1.26", "3.12/2", "3.13/2", "3.13t/2", "3.14/2", "3.14t/2"]
 #: Packages that the tests import, in the versions of requirements-dev.in if an old Python has them.
 NEEDED = [
     "pytest==9.0.3",
@@ -49,14 +49,20 @@ def find_python(version: str) -> str | None:
     return None
 
 
-def environment(python: str, free: bool, numpy: str, folder: Path) -> Path:
-    """Create an environment with the wheel and the packages that the tests need; return its Python."""
-    subprocess.run([python, "-m", "venv", str(folder)], check=True)
+def environment(python: str, setting: str) -> Path:
+    """Return the Python of an environment with the packages that the tests need and with the newest wheel."""
+    version, _, numpy = setting.partition("/")
+    folder = ROOT / "build" / "versions" / setting.replace("/", "-")
     inside = folder / "bin" / "python"
-    native = build_wheel.kernel_builder().host() or "universal"
-    wheel = build_wheel.build("universal" if free else native)
     pip = [inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]
-    subprocess.run([*pip, f"numpy=={numpy}.*", *NEEDED, str(wheel)], check=True)
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([python, "-m", "venv", str(folder)], check=True)
+        subprocess.run([*pip, f"numpy=={numpy}.*", *NEEDED], check=True)
+        (folder / "complete").touch()
+    native = build_wheel.kernel_builder().host() or "universal"
+    wheel = build_wheel.build("universal" if version.endswith("t") else native)
+    subprocess.run([*pip, "--force-reinstall", "--no-deps", str(wheel)], check=True)
     return inside
 
 
@@ -66,22 +72,21 @@ def run(setting: str, tests: list[str]) -> dict[str, Any]:
     python = find_python(version)
     if python is None:
         return {"missing": f"no Python {version} on this machine"}
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            inside = environment(python, version.endswith("t"), numpy, Path(folder) / "venv")
-        except subprocess.CalledProcessError as error:
-            return {"missing": f"pip ended with {error.returncode}: no NumPy {numpy} for Python {version}"}
-        clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        # tests/conftest.py does not build the kernels then, because the wheel has them.
-        more = {"OPENBLAS_NUM_THREADS": "1", "PYTEST_XDIST_WORKER": "gw0"}
-        command = [inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
-        done = subprocess.run(command, cwd=ROOT, env=clean | more, capture_output=True, text=True)
-        told = subprocess.run(
-            [inside, "-c", "import sys, numpy; print(sys.version.split()[0], numpy.__version__)"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
+    try:
+        inside = environment(python, setting)
+    except subprocess.CalledProcessError as error:
+        return {"missing": f"pip ended with {error.returncode}: no NumPy {numpy} for Python {version}"}
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # tests/conftest.py does not build the kernels then, because the wheel has them.
+    more = {"OPENBLAS_NUM_THREADS": "1", "PYTEST_XDIST_WORKER": "gw0"}
+    command = [inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
+    done = subprocess.run(command, cwd=ROOT, env=clean | more, capture_output=True, text=True)
+    told = subprocess.run(
+        [inside, "-c", "import sys, numpy; print(sys.version.split()[0], numpy.__version__)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
     print("\n".join(done.stdout.splitlines()[-30:]), flush=True)
     counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
     for number, kind in re.findall(r"(\d+) (passed|failed|skipped|error)", (done.stdout.splitlines() or [""])[-1]):
@@ -101,8 +106,7 @@ def main() -> int:
         print(f"=== Python {setting.replace('/', ', NumPy ')}", flush=True)
         found = run(setting, tests)
         failed |= bool(found.get("failed")) or found.get("passed") == 0
-        with changing(VERSIONS) as results:
-            results[setting] = found | {"tests": " ".join(tests), "machine": machine()} | now()
+        put_version(setting, found, tests)
     return int(failed)
 
 

@@ -1,29 +1,30 @@
 // Runs functions of the tests inside Pyodide: each line of the input is [module, function, arguments], each line of the
-// output {result} or {error}, with bytes of memory and seconds of processor time. tools/inside.py writes and reads them.
-//     node tools/inside.mjs DISTRIBUTION TESTS BACKEND
+// output {result} or {error}, with bytes of memory and seconds of processor time. tools/pyodide_process.py writes and reads them.
+//     node tools/pyodide_process.mjs DISTRIBUTION ROOT BACKEND PACKAGE...
+// A package is a name in the distribution's lock file or the path of a wheel.
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
-const [distribution, tests, backend] = process.argv.slice(2);
+const [distribution, root, backend, ...packages] = process.argv.slice(2);
 const folder = resolve(distribution);
 const { loadPyodide } = await import(pathToFileURL(join(folder, "pyodide.mjs")).href);
 const pyodide = await loadPyodide({
   indexURL: folder,
   stdout: (line) => process.stderr.write(`${line}\n`),
-  env: { HOME: "/home", GRAPHATTEND_BACKEND: backend },
+  env: { HOME: "/home", ...(backend !== "auto" && { GRAPHATTEND_BACKEND: backend }) },
 });
-await pyodide.loadPackage(["graphattend", "pytest", "hypothesis", "networkx", "mpmath", "autograd"], {
-  messageCallback: () => {},
-});
+await pyodide.loadPackage(packages, { messageCallback: () => {} });
 pyodide.FS.mkdirTree("/repository/tests");
-pyodide.FS.mount(pyodide.FS.filesystems.NODEFS, { root: resolve(tests) }, "/repository/tests");
+pyodide.FS.mount(pyodide.FS.filesystems.NODEFS, { root: resolve(root, "tests") }, "/repository/tests");
+pyodide.FS.writeFile("/repository/pyproject.toml", readFileSync(join(root, "pyproject.toml")));
 const call = pyodide.runPython(`
 import importlib, json, os, sys, traceback
 
 os.chdir("/repository")
 sys.dont_write_bytecode = True
-sys.path[:0] = [f"/repository/tests/{name}" for name in ("helpers", "simd", "trust")]
+sys.path[:0] = [f"/repository/tests/{name}" for name in ("helpers", "pyodide", "simd", "trust")]
 
 def call(line):
     module, function, arguments = json.loads(line)

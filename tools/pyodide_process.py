@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+PACKAGES = ("graphattend", "pytest", "hypothesis", "networkx", "mpmath", "autograd")
 
 
-class InsideError(Exception):
+class PyodideError(Exception):
     """A call failed inside Pyodide, or Node.js ended."""
 
 
@@ -21,16 +23,17 @@ def distribution() -> Path:
     return Path(made.stdout.splitlines()[-1])
 
 
-class Inside:
+class PyodideProcess:
     """A process of Node.js with Pyodide, this package and the tests.
 
     Args:
         folder: The distribution.
         backend: As for GRAPHATTEND_BACKEND.
+        packages: Names in the lock file of the distribution, or paths of wheels.
         node: The program.
     """
 
-    def __init__(self, folder: Path, backend: str, node: str = "node") -> None:
+    def __init__(self, folder: Path, backend: str, packages: Sequence[str] = PACKAGES, node: str = "node") -> None:
         told = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
         # Node.js 20 has relaxed SIMD behind a flag, which later versions do not know.
         flags = ["--experimental-wasm-relaxed-simd"] if int(told.lstrip("v").split(".")[0]) < 22 else []
@@ -38,10 +41,11 @@ class Inside:
             node,
             "--no-warnings",
             *flags,
-            str(HERE / "inside.mjs"),
+            str(HERE / "pyodide_process.mjs"),
             str(folder),
-            str(HERE.parent / "tests"),
+            str(HERE.parent),
             backend,
+            *packages,
         ]
         # In a session of its own, because Ctrl-C lets a call end. The process ends when its input does.
         self.process = subprocess.Popen(
@@ -61,9 +65,9 @@ class Inside:
             pass  # the empty line below says so
         line = self.process.stdout.readline()
         if not line:
-            raise InsideError(f"Node.js ended with {self.process.wait()} in {module}.{function}{arguments}")
+            raise PyodideError(f"Node.js ended with {self.process.wait()} in {module}.{function}{arguments}")
         answer = json.loads(line)
         self.memory, self.seconds = answer["memory"], answer["seconds"]
         if "error" in answer:
-            raise InsideError(answer["error"])
+            raise PyodideError(answer["error"])
         return answer["result"]
