@@ -17,6 +17,7 @@ from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..graph import NeighborGraph
 from ..simd import metric_ops
+from ..simd.kernel_ops import block
 from ..simd.metric_ops import Lists, Metric
 from ._attend import check_nodes, defaulted
 from ._base import Attention
@@ -175,7 +176,10 @@ class ByDistance(Attention):
         assert metric is not None
         means = done.out if self._mean == "frechet" else None
         g = np.ascontiguousarray(g, done.q.dtype)
-        by_values = metric_ops.means_vjp(done.v, done.weights, g, means, metric, done.lists)
+        room: list[Any] = [None, None]
+        if done.lists is None:
+            room = block(g.dtype, *((*g.shape[:-2], *x.shape[-2:]) for x in (done.k, done.v)))
+        by_values = metric_ops.means_vjp(done.v, done.weights, g, means, metric, done.lists, room[1])
         if by_values is None:  # near the boundary of the ball, single precision has too few digits
             v, weights, wide = (x.astype(np.float64) for x in (done.v, done.weights, g))
             means = None if means is None else means.astype(np.float64)
@@ -185,7 +189,7 @@ class ByDistance(Attention):
         gv, gw = (x.astype(done.q.dtype, copy=False) for x in by_values)
         if g_weights is not None:
             gw += g_weights
-        by_scores = metric_ops.attention_vjp(done.q, done.k, done.weights, gw, metric, done.lists)
+        by_scores = metric_ops.attention_vjp(done.q, done.k, done.weights, gw, metric, done.lists, room[0])
         if by_scores is None:
             return None
         gq, gk, shares = by_scores

@@ -140,17 +140,23 @@ def attention(
 
 
 def attention_vjp(
-    q: Array, k: Array, weights: Array, grad: Array, metric: Metric, lists: Lists | None = None
+    q: Array,
+    k: Array,
+    weights: Array,
+    grad: Array,
+    metric: Metric,
+    lists: Lists | None = None,
+    out: Array | None = None,
 ) -> tuple[Array, Array, Array] | None:
     """Compute the gradients of q, k and the factors (S,) from the weights and their gradient.
 
-    The gradients of q and k have the leading axes of the batch.
+    The gradients of q and k have the leading axes of the batch. Without lists, that of k is written to `out` if given.
     """
     kernel, spaces, root = kernel_ops.current(), metric.spaces, metric.root
     lead = () if lists is not None else grad.shape[:-2]
     dq, shares = np.empty((*lead, *q.shape[-2:]), q.dtype), np.empty((q.shape[-2], len(spaces)))
     if lists is None:
-        dk = np.empty((*lead, *k.shape[-2:]), q.dtype)
+        dk = np.empty((*lead, *k.shape[-2:]), q.dtype) if out is None else out
         arguments = q, k, weights, grad, spaces, None, None, dq, dk, None, None, shares, root
         return (dq, dk, shares.sum(axis=0)) if kernel.metric_vjp(*arguments) else None
     slopes, inner = kernel_ops.block(q.dtype, (len(weights), len(spaces), 2), q.shape)
@@ -180,17 +186,23 @@ def frechet_means(v: Array, weights: Array, metric: Metric, lists: Lists | None 
 
 
 def means_vjp(
-    v: Array, weights: Array, grad: Array, means: Array | None, metric: Metric, lists: Lists | None = None
+    v: Array,
+    weights: Array,
+    grad: Array,
+    means: Array | None,
+    metric: Metric,
+    lists: Lists | None = None,
+    out: Array | None = None,
 ) -> tuple[Array, Array] | None:
     """Compute the gradients of v and the weights, for Fréchet means if `means` is given, else for midpoints.
 
-    The gradient of v has the leading axes of the batch.
+    The gradient of v has the leading axes of the batch. Without lists, it is written to `out` if given.
     """
     kernel, spaces = kernel_ops.current(), metric.spaces
     lead = grad.shape[:-2]
     dw = np.empty((*lead, *weights.shape[-2:]) if lists is None else weights.shape, v.dtype)
     if lists is None or means is not None:
-        dv = np.empty((*lead, *v.shape[-2:]), v.dtype)
+        dv = np.empty((*lead, *v.shape[-2:]), v.dtype) if out is None else out
         arguments = v, weights, grad, means, spaces, *_split(lists), dv, None, None, dw
         return (dv, dw) if kernel.mean_vjp(*arguments) else None
     slopes, inner = kernel_ops.block(v.dtype, (len(weights), len(spaces), 2), grad.shape)

@@ -30,7 +30,7 @@ INL void add_scaled(real *to, const real *from, real factor, isize n) {
 
 typedef struct {
     const Space *space;
-    isize count;
+    isize count, stride;                 /* of points, which frechet.c expects to be adjacent */
     const real *points, *gaps, *weights; /* inner (count, width); the weights sum to one */
     real *alpha, *mu, *bend, *dots;      /* (count rounded up to 4) each */
     real across;

@@ -58,7 +58,7 @@ static real *edges_at(const Array *array, const Neighbors *near, const Batch *ba
                 : line_at(batch, operand, array, i);
 }
 
-/* The inner coordinates of a list's points in one space, and their gaps. */
+/* The inner coordinates of a list's points in one space, unless rows = 0, and their gaps. */
 static void gather(const Points *points, const List *list, int s, real *rows, real *gaps) {
     isize d = points->spaces->space[s].width;
     for (isize e = 0; e < list->count; e++) {
@@ -68,7 +68,7 @@ static void gather(const Points *points, const List *list, int s, real *rows, re
         if (list->near)
             fetch_row(list->near, points->data, points->step, points->spaces->width,
                       list->first + e);
-        combine(fact.factor, from, 0, from, d, rows + e * d);
+        if (rows) combine(fact.factor, from, 0, from, d, rows + e * d);
         gaps[e] = fact.gap;
     }
 }
@@ -88,12 +88,17 @@ typedef struct {
 } Room;
 
 /* Sets the points and shares of row i in space s; returns 0 if all weights are zero. Without
- * neighbour lists, all rows of a batch entry have the same points, which are kept. */
+ * neighbour lists, all rows of a batch entry have the same points, which are kept. With `stays`
+ * they are not copied if they are inner coordinates. */
 static int place_row(const Means *m, const Points *values, const Room *room, int s, isize i,
-                     const List *list, Frechet *f) {
-    if (m->near || i == 0) gather(values, list, s, room->points, room->gaps);
+                     const List *list, int stays, Frechet *f) {
     f->space = &m->spaces.space[s], f->count = list->count;
-    f->points = room->points, f->gaps = room->gaps, f->weights = room->weights;
+    f->points = room->points, f->stride = f->space->width;
+    if (stays && !m->near && (f->space->kind == FLAT || f->space->kind == BALL))
+        f->points = point_at(values, 0, s), f->stride = values->step;
+    if (m->near || i == 0)
+        gather(values, list, s, f->points == room->points ? room->points : 0, room->gaps);
+    f->gaps = room->gaps, f->weights = room->weights;
     frechet_place(f, room->frechet);
     return share(edges_at(m->weights, m->near, &m->batch, m->at_weights, list, i), list->count,
                  room->weights);
@@ -184,7 +189,7 @@ Status KERNEL(frechet)(Call *call) {
                 List list = list_of(m.near, i, m.keys);
                 real *out = line_at(&m.batch, m.at_out, m.out, i) + space->at;
                 Frechet f;
-                if (!place_row(&m, &values, &room, s, i, &list, &f)) {
+                if (!place_row(&m, &values, &room, s, i, &list, 0, &f)) {
                     fill(space->kind == SHEET ? out - 1 : out,
                          space->width + (space->kind == SHEET), 0);
                     continue;
@@ -222,7 +227,7 @@ static int midpoint_gradient(const Frechet *f, const real *grad, real *slopes, i
         mass += (double)f->weights[e] * ((double)lambda - 1.0);
     }
     fill(total, d, 0);
-    add_weighted(f->points, d, n, f->dots, d, total);
+    add_weighted(f->points, f->stride, n, f->dots, d, total);
     double square = square_of(total, d);
     real by_mass = 0;
     if (f->space->kind == FLAT) copy_row(grad, d, g);
@@ -241,7 +246,7 @@ static int midpoint_gradient(const Frechet *f, const real *grad, real *slopes, i
         by_mass = (real)((double)by_divisor + (double)by_root * mass);
         combine((real)(1.0 / divisor), grad, -by_root * c, total, d, g);
     }
-    row_dots(f->points, d, n, g, d, f->dots);
+    row_dots(f->points, f->stride, n, g, d, f->dots);
     for (isize e = 0; e < n; e++) {
         real w = f->weights[e], lambda = ball ? 2 / f->gaps[e] : 1, mixed = f->dots[e];
         by_weights[e] += mixed * lambda + by_mass * (lambda - 1);
@@ -346,13 +351,14 @@ Status KERNEL(mean_vjp)(Call *call) {
          *own_slopes = inner + d, *frechet = own_slopes + 2 * n;
     Fact *all = (Fact *)(frechet + frechet_room(n, d) + 8);
     Room room = {points, gaps, weights, frechet};
-    int fine = 1;
+    int fine = 1, once = !m.near && m.rows == 1; /* each row of dv is written once, without zeros */
     void *state = work_begin(4.0 * (double)m.batch.count * (double)m.edges * (double)d);
     for (isize b = 0; b < m.batch.count && fine; b++, batch_next(&m.batch)) {
         Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all, 0};
         fine = all_facts(&m.spaces, values.data, values.step, m.keys, all) &&
             (!exact || far_from_boundary(&m.spaces, all, m.keys));
-        for (isize j = 0; j < m.keys && !apart; j++) fill(line_at(&m.batch, at_dv, dv, j), d, 0);
+        for (isize j = 0; j < m.keys && !apart && !once; j++)
+            fill(line_at(&m.batch, at_dv, dv, j), d, 0);
         for (isize i = 0; i < m.rows && fine; i++) {
             List list = list_of(m.near, i, m.keys);
             fill(edges_at(dw, m.near, &m.batch, at_dw, &list, i), list.count, 0);
@@ -366,7 +372,12 @@ Status KERNEL(mean_vjp)(Call *call) {
                 const Space *space = &m.spaces.space[s];
                 List list = list_of(m.near, i, m.keys);
                 Frechet f;
-                if (!place_row(&m, &values, &room, s, i, &list, &f)) continue;
+                int curved = exact && space->kind != FLAT;
+                if (!place_row(&m, &values, &room, s, i, &list, !curved, &f)) {
+                    for (isize j = 0; j < m.keys && once; j++)
+                        fill(line_at(&m.batch, at_dv, dv, j) + space->at, space->width, 0);
+                    continue;
+                }
                 real *by_weights = edges_at(dw, m.near, &m.batch, at_dw, &list, i);
                 const real *g = line_at(&m.batch, m.at_out, grad, i) + space->at;
                 if (exact)
@@ -380,21 +391,19 @@ Status KERNEL(mean_vjp)(Call *call) {
                              (real *)outer->data + i * step(outer, 2) + space->at);
                     continue;
                 }
-                if (exact && space->kind != FLAT)
-                    fine = frechet_gradient(&f, inner, rows, by_weights);
-                else {
-                    fine = midpoint_gradient(&f, inner, own_slopes, 2, by_weights);
-                    for (isize e = 0; e < list.count; e++)
-                        combine(own_slopes[2 * e], f.direction, own_slopes[2 * e + 1],
-                                f.points + e * space->width, space->width, rows + e * space->width);
-                }
+                fine = curved ? frechet_gradient(&f, inner, rows, by_weights)
+                              : midpoint_gradient(&f, inner, own_slopes, 2, by_weights);
                 if (!fine) break;
                 for (isize e = 0; e < list.count; e++) {
                     if (near)
                         fetch_row(near, (const real *)dv->data, step(dv, 2), d, list.first + e);
-                    real *to = line_at(&m.batch, at_dv, dv, member(&list, e)) + space->at;
-                    const real *from = rows + e * space->width;
-                    add_scaled(to, from, 1, space->width);
+                    real *to = line_at(&m.batch, at_dv, dv, member(&list, e)) + space->at,
+                         *from = rows + e * space->width;
+                    if (!curved)
+                        combine(own_slopes[2 * e], f.direction, own_slopes[2 * e + 1],
+                                f.points + e * f.stride, space->width, once ? to : from);
+                    if (once && curved) copy_row(from, space->width, to);
+                    if (!once) add_scaled(to, from, 1, space->width);
                 }
             }
         for (isize j = 0; j < m.keys && fine && !apart; j++)

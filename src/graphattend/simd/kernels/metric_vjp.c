@@ -40,8 +40,43 @@ typedef struct {
     int root;
     real *dk; /* (keys, width), in inner coordinates until the end; none over a graph */
     isize dk_step;
-    real *slopes; /* over a graph (edges, spaces, 2), from which metric_keys computes dk */
+    const real *none; /* for the first query, zeros in the place of dk, which is not yet written */
+    real *slopes;     /* over a graph (edges, spaces, 2), from which metric_keys computes dk */
 } Slopes;
+
+/* Four keys: their rows, and the rows of their gradients, before and after a query. */
+typedef struct {
+    const real *row[4], *before[4];
+    real *to[4], factor[4], beta[4], gamma[4];
+} Four;
+
+/* Adds the gradients of `count` keys from the first one on to those before, and that of q to dq. */
+INL void add_slopes(const int count, const Four *keys, int first, const real *q, isize d,
+                    real *dq) {
+    isize k = 0;
+#define STEP(v, LOADX, STOREX, splatx, maddx, lanes)                                               \
+    for (; k + lanes <= d; k += lanes) {                                                           \
+        v x = LOADX(q + k), sum = LOADX(dq + k);                                                   \
+        for (int r = first; r < first + count; r++) {                                              \
+            v y = LOADX(keys->row[r] + k) * splatx(keys->factor[r]),                               \
+              w = (y - x) * splatx(keys->beta[r]);                                                 \
+            sum += w;                                                                              \
+            STOREX(keys->to[r] + k,                                                                \
+                   maddx(splatx(keys->gamma[r]), y, LOADX(keys->before[r] + k) - w));              \
+        }                                                                                          \
+        STOREX(dq + k, sum);                                                                       \
+    }
+#if WIDE > 4
+    STEP(vw, LOADW, STOREW, splatw, maddw, WIDE)
+#endif
+    STEP(vec, LOADV, STOREV, splatv, maddv, LANES)
+#undef STEP
+    for (; k < d; k++)
+        for (int r = first; r < first + count; r++) {
+            real y = keys->row[r][k] * keys->factor[r], w = (y - q[k]) * keys->beta[r];
+            dq[k] += w, keys->to[r][k] = keys->before[r][k] + (keys->gamma[r] * y - w);
+        }
+}
 
 /* One query: adds to dk or writes its slopes, adds to dshare, and writes dq in inner coordinates.
  * gs are the gradients of the scores, with a length that is a multiple of four; they are
@@ -77,13 +112,9 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
             for (int r = 0; r < 4; r++) gap_of_k[r] = fact_at(&job->keys, at[r], s).gap;
             slopes(space, &sight[s], &own[s].gap, &gap_of_k, &beta, &gamma_q, &gamma_k);
             beta *= by_distance, gamma_q *= by_distance, gamma_k *= by_distance;
-            isize d = space->width;
-            const real *x = q + space->at;
-            real *to = dq + space->at;
-            for (int r = 0; r < 4 && e + r < list->count; r++) {
-                const real *row = point_at(&job->keys, at[r], s);
-                real f = fact_at(&job->keys, at[r], s).factor,
-                     *by_key = job->dk + at[r] * job->dk_step + space->at;
+            Four keys;
+            isize live = min_size(4, list->count - e);
+            for (isize r = 0; r < live; r++) {
                 bent[s] += gamma_q[r];
                 dshare[s] -= (double)g[r] * (double)(job->root ? whole[r] : distance[s][r]);
                 if (list->near) {
@@ -91,26 +122,18 @@ static void query_gradient(const Slopes *job, const List *list, const real *q, c
                     slope[0] = beta[r], slope[1] = gamma_k[r];
                     continue;
                 }
-                isize k = 0;
-#if WIDE > 4
-                vw fw = splatw(f), bw = splatw(beta[r]), gw = splatw(gamma_k[r]);
-                for (; k + WIDE <= d; k += WIDE) {
-                    vw y = LOADW(row + k) * fw, w = (y - LOADW(x + k)) * bw;
-                    STOREW(to + k, LOADW(to + k) + w);
-                    STOREW(by_key + k, maddw(gw, y, LOADW(by_key + k) - w));
-                }
-#endif
-                vec fv = splatv(f), bv = splatv(beta[r]), gv = splatv(gamma_k[r]);
-                for (; k + LANES <= d; k += LANES) {
-                    vec y = LOADV(row + k) * fv, w = (y - LOADV(x + k)) * bv;
-                    STOREV(to + k, LOADV(to + k) + w);
-                    STOREV(by_key + k, maddv(gv, y, LOADV(by_key + k) - w));
-                }
-                for (; k < d; k++) {
-                    real y = row[k] * f, w = (y - x[k]) * beta[r];
-                    to[k] += w, by_key[k] += gamma_k[r] * y - w;
-                }
+                keys.to[r] = job->dk + at[r] * job->dk_step + space->at;
+                keys.before[r] = job->none ? job->none : keys.to[r];
+                keys.row[r] = point_at(&job->keys, at[r], s);
+                keys.factor[r] = fact_at(&job->keys, at[r], s).factor;
+                keys.beta[r] = beta[r], keys.gamma[r] = gamma_k[r];
             }
+            if (list->near) continue;
+            const real *x = q + space->at;
+            if (live == 4) add_slopes(4, &keys, 0, x, space->width, dq + space->at);
+            else
+                for (int r = 0; r < live; r++)
+                    add_slopes(1, &keys, r, x, space->width, dq + space->at);
         }
     }
     for (int s = 0; s < spaces->count; s++) {
@@ -169,15 +192,17 @@ Status KERNEL(metric_vjp)(Call *call) {
     if (at_dk < 0 || at_q < 0 || at_k < 0 || at_w < 0 || at_g < 0)
         return wrong(call, "metric_vjp: leading axes do not broadcast");
     isize most = round_up(near ? lists.longest : n, 4) + 4, facts = n * spaces.count;
-    real *gs = workspace_get((usize)(most + d + 16) * sizeof(real) +
+    real *gs = workspace_get((usize)(most + 2 * round_up(d, 8)) * sizeof(real) +
                              (usize)(facts + spaces.count) * sizeof(Fact));
     if (!gs) return NO_MEMORY;
     real *here = gs + most;
-    Fact *own = (Fact *)(here + round_up(d, 8)), *key_facts = own + spaces.count;
+    real *none = here + round_up(d, 8);
+    Fact *own = (Fact *)(none + round_up(d, 8)), *key_facts = own + spaces.count;
     for (isize i = 0; i < m; i++)
         for (int s = 0; s < spaces.count; s++)
             *(double *)(dshare->data + i * dshare->strides[0] + s * (isize)sizeof(double)) = 0.0;
     int fine = 1;
+    fill(none, d, 0);
     void *state =
         work_begin(2.0 * (double)batch.count * (double)(near ? edges : m * n) * (double)d);
     for (isize b = 0; b < batch.count && fine; b++, batch_next(&batch)) {
@@ -186,10 +211,10 @@ Status KERNEL(metric_vjp)(Call *call) {
                       call->number[metric_vjp_root] != 0.0,
                       near ? 0 : (real *)batch.at[at_dk],
                       near ? 0 : step(dk, 2),
+                      none,
                       (real *)slopes->data};
         fine = all_facts(&spaces, rows, step(k, 2), n, key_facts);
-        for (isize j = 0; j < n && !near; j++) fill(job.dk + j * job.dk_step, d, 0);
-        for (isize i = 0; i < m && fine; i++) {
+        for (isize i = 0; i < m && fine; i++, job.none = 0) {
             const real *query = (const real *)batch.at[at_q] + i * step(q, 2);
             List list = list_of(near, i, n);
             const real *w = near ? (const real *)weights->data + list.first * step(weights, 1)
