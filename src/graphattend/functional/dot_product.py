@@ -10,6 +10,7 @@ import numpy as np
 from .. import simd
 from .._validate import as_rng
 from ..errors import InvalidConfigError
+from ..simd.numpy_ops import less_squares
 from .hidden import sum_of_seen
 from .softmax import masked_softmax, softmax_pullback
 
@@ -59,9 +60,10 @@ def dot_product_attention(
         need_weights: Whether to return the weights. Kernels work in tiles without weights, `drop` and `watched`.
         watched: The seen pairs (..., M, N) if hidden keys are not finite, see `pairs_to_watch`.
         block_size: Side of a tile. If given, the output is computed in tiles even without kernels.
-        bias: Added to the scores, broadcastable to (..., M, N). With a bias or `squares`, `pull` also returns the
-            gradient of the scores (..., M, N), after those of q, k and v.
-        squares: Whether the scores are scale · (q·k - |k|²). The gradient of k from `pull` omits the term |k|².
+        bias: Added to the scores, broadcastable to (..., M, N). With a bias, `pull` also returns the gradient of the
+            scores (..., M, N), after those of q, k and v.
+        squares: Whether the scores are scale · (q·k - |k|²). `pull` then also returns Σ gradient of the score · |k|²,
+            (..., M, 1), after those of q, k and v.
     """
     biased = bias is not None or squares
 
@@ -72,7 +74,8 @@ def dot_product_attention(
 
         def pull(g: np.ndarray, g_weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
             gs, gv = pull_weights(g, g_weights)
-            return *pull_scores(gs), gv, *((gs,) if biased else ())
+            gq, gk, *last = pull_scores(gs)
+            return gq, gk, gv, *last
 
         return Attended(out, w, pull)
 
@@ -85,8 +88,8 @@ def dot_product_attention(
 
         def pull(g: np.ndarray, g_weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
             assert v is not None
-            gq, gk, gv, gs = simd.attend_few_vjp(q, k, v, w, g, scale=scale, grad_weights=g_weights)
-            return gq, gk, gv, *((gs,) if biased else ())
+            *grads, last = simd.attend_few_vjp(q, k, v, w, g, scale=scale, grad_weights=g_weights, squares=squares)
+            return *grads, *((last,) if biased else ())
 
         return Attended(found[0], w, pull)
 
@@ -116,11 +119,11 @@ def scaled_dot(
     watched: np.ndarray | None = None,
     bias: np.ndarray | None = None,
     squares: bool = False,
-) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+) -> tuple[np.ndarray, Pull]:
     """Return the scores scale · q·kᵀ (..., M, N) and ``pull(gs) -> (gq, gk)``.
 
-    The bias and, with `squares`, -scale · |k|² are added; the pullback ignores both. If `watched` is given, the scores
-    of all other pairs are zero.
+    The bias and, with `squares`, -scale · |k|² are added. `pull` then also returns the gradient of the bias, gs, or
+    with `squares` Σ gs · |k|², (..., M, 1). If `watched` is given, the scores of all other pairs are zero.
     """
     f = q.dtype.type(scale)
     s = simd.matmul_nt(q, k)
@@ -132,11 +135,15 @@ def scaled_dot(
     if watched is not None:
         s = np.where(watched, s, s.dtype.type(0))
 
-    def pull(gs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        gs = gs * f
-        if watched is None:
-            return simd.matmul(gs, k), simd.matmul_tn(gs, q)
-        return sum_of_seen(gs, k), sum_of_seen(gs.swapaxes(-1, -2), q)
+    def pull(gs: np.ndarray) -> tuple[np.ndarray, ...]:
+        scaled = gs * f
+        if watched is not None:
+            gq, gk = sum_of_seen(scaled, k), sum_of_seen(scaled.swapaxes(-1, -2), q)
+        else:
+            gq, gk = simd.matmul(scaled, k), simd.matmul_tn(scaled, q)
+        if squares:
+            return gq, *less_squares(gs, gk, k, scale)
+        return (gq, gk) if bias is None else (gq, gk, gs)
 
     return s, pull
 

@@ -337,8 +337,8 @@ class Attention(Mechanism):
                 g = g[..., None, :]
                 gw = None if gw is None else gw[..., None, :]
             c = pull(g, gw)
-            meta = no_gradients(metadata, inner)  # unread fields, such as those of unused experts, have gradient 0
-            meta |= {n: unbroadcast(a, x.metadata[n].shape) for n, a in c.metadata.items()}
+            found = {n: unbroadcast(a, x.metadata[n].shape) for n, a in c.metadata.items()}
+            meta = no_gradients(metadata, inner, found)  # unread fields, such as those of unused experts, have none
             parameters = {
                 n: np.asarray(c.parameters[n], a.dtype) if n in c.parameters else np.zeros_like(a)
                 for n, a in self._params(inner).items()

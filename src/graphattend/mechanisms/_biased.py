@@ -24,8 +24,8 @@ class PairScores(NamedTuple):
         factor: Factor of the products.
         bias: Added to the scores, broadcastable to (..., [H,] M, N), or None.
         pull: ``pull(gq, gk, gs) -> (gq, gk, {parameter: gradient}, {field: gradient})``. Its arguments are the
-            gradients of q and k through the dot products, and with a bias or `squares` the gradient of the scores
-            (..., [H,] M, N).
+            gradients of q and k through the products, and with a bias the gradient of the scores (..., [H,] M, N), or
+            with `squares` Σ gradient of the score · |k|², (..., [H,] M, 1).
         squares: Whether |k|² is subtracted from the products.
     """
 
@@ -47,8 +47,7 @@ class Biased(Mechanism):
     def _scores(self, q: np.ndarray, k: np.ndarray, meta: Params, p: Params) -> tuple[np.ndarray, Callable[..., Any]]:
         pairs = self._pair_scores(q, k, meta, p)
         s, pull = scaled_dot(pairs.q, pairs.k, pairs.factor, bias=pairs.bias, squares=pairs.squares)
-        added = pairs.squares or pairs.bias is not None
-        return s, lambda gs: pairs.pull(*pull(gs), *((gs,) if added else ()))
+        return s, lambda gs: pairs.pull(*pull(gs))
 
     def _core(self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, context: Context) -> CoreResult:
         pairs = self._pair_scores(q, k, context.metadata, context.parameters)

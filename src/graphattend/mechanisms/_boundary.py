@@ -299,10 +299,14 @@ def cotangent(g: object, argument: str, shape: tuple[int, ...], dtype: np.dtype[
         return a.astype(dtype)
 
 
-def no_gradients(metadata: GraphMetadata | None, dtype: np.dtype[Any]) -> dict[str, np.ndarray]:
-    """Return zero gradients for every given metadata field that has a gradient."""
-    given = {name: getattr(metadata, name, None) for name in DIFFERENTIABLE}
-    return {name: np.zeros(np.shape(a), dtype) for name, a in given.items() if a is not None}
+def no_gradients(
+    metadata: GraphMetadata | None, dtype: np.dtype[Any], known: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the known gradients of metadata, and zeros for every other given field that has a gradient."""
+    if metadata is None:
+        return known
+    given = {name: getattr(metadata, name, None) for name in DIFFERENTIABLE if name not in known}
+    return {name: np.zeros(np.shape(a), dtype) for name, a in given.items() if a is not None} | known
 
 
 def restore(gradient: np.ndarray, original: ArrayLike) -> np.ndarray:

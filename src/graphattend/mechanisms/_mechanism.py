@@ -93,10 +93,12 @@ class SingleScores(NamedTuple):
 
     Args:
         rows: Rows that replace the query, (H or 1, D).
-        options: Options of `kernel_ops.attend_few`: ``scale``, and if used ``bias``, ``squares`` and ``slope``.
+        options: Options of `kernel_ops.attend_few`: ``scale``, and if used ``bias``, ``squares``, ``slope`` and
+            ``rotation``.
         pull: ``pull(gq, gk, gs) -> (gq, gk, {parameter: gradient}, {field: gradient})``. Its arguments are the
-            gradients of the rows and the keys through the products, and of the scores with their bias (H or 1, N). The
-            returned gq is (1, D).
+            gradients of the rows and the keys through the products, and of the scores with their bias (H or 1, N). With
+            ``squares`` the last is Σ gradient of the score · |k|², (H or 1, 1), with a ``rotation`` the gradients of
+            the positions (H or 1, N). The returned gq is (1, D).
         seen: Index of the keys that the query sees, or None for all.
     """
 

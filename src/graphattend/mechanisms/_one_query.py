@@ -60,18 +60,19 @@ def attend(
             gw = gw if seen is None else np.ascontiguousarray(gw[:, seen])
         with silence():
             g_average, gp = pull_out(g)
-            scale, slopes = scores.options["scale"], _slopes(scores, k)
-            grads = simd.single_vjp(scores.rows, k, v, weights, g_average, scale=scale, grad_weights=gw, slopes=slopes)
+            given = {name: x for name, x in scores.options.items() if name not in ("bias", "slope")}
+            slopes = _slopes(scores, k)
+            grads = simd.single_vjp(scores.rows, k, v, weights, g_average, grad_weights=gw, slopes=slopes, **given)
             if grads is None:
                 return again()[2](grad_output, grad_weights)
-            gq, gk, gp_scores, gm = scores.pull(grads[0], grads[1], grads[3])
+            gq, gk, gp_scores, gm = scores.pull(grads[0], grads[1], grads[3] if grads[4] is None else grads[4])
             gp = add_grads(gp, gp_scores)
         changed = () if gk is grads[1] else (gk,)  # the kernel has checked its own results
         if not all_finite(gq, *changed, *gp.values(), *gm.values()):
             return again()[2](grad_output, grad_weights)
         parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
         gk, gv = everywhere(gk, len(keys)), everywhere(grads[2], len(keys))
-        return Gradients(gq[0], gk, gv, parameters, no_gradients(metadata, out.dtype) | gm)
+        return Gradients(gq[0], gk, gv, parameters, no_gradients(metadata, out.dtype, gm))
 
     return out[0], shown, pullback
 

@@ -15,7 +15,7 @@ from ..functional.rotary import frequencies, rotary, rotate
 from ..graph import GraphMetadata, NeighborGraph
 from ._base import Attention
 from ._gradients import Params
-from ._mechanism import EdgeScores, GraphData
+from ._mechanism import EdgeScores, GraphData, SingleScores
 from ._options import option
 from ._scaled_dot import DotProduct
 
@@ -98,6 +98,12 @@ class GraphRoPEAttention(DotProduct):
             return None
         rotation = (at.astype(np.float64, copy=False), self._frequency, self.interleaved)
         return query, {"scale": self.factor, "rotation": rotation}
+
+    def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
+        scores = self._single_scores(query, keys, metadata)
+        if scores is None:
+            return None
+        return SingleScores(*scores, lambda gq, gk, g_at: (gq, gk, {}, {"distances": g_at[0]}))
 
     def _edge_scores(
         self, q: np.ndarray, k: np.ndarray, graph: NeighborGraph, metadata: GraphData, p: Params

@@ -127,9 +127,7 @@ class RLNavigator(Biased, Attention):
         code = simd.matmul(q, w_q)
         aim = 2 * simd.matmul_nt(code, w_k) + bias
 
-        def pull(g_aim: np.ndarray, gk: np.ndarray, gs: np.ndarray) -> tuple[Any, ...]:
-            g_row = unbroadcast(gs.sum(axis=-2), k.shape[:-1])
-            known = np.einsum("...d,...d->...", k, k)
+        def pull(g_aim: np.ndarray, gk: np.ndarray, by_squares: np.ndarray) -> tuple[Any, ...]:
             by_sharp = np.vdot(np.broadcast_to(aim, g_aim.shape), g_aim) / sharp if sharp else 0 * sharp
             g_aim = unbroadcast(g_aim, aim.shape)
             g_code = 2 * simd.matmul(g_aim, w_k)
@@ -137,10 +135,9 @@ class RLNavigator(Biased, Attention):
                 "w_query": simd.matmul_tn(_flat(q), _flat(g_code)),
                 "w_key": 2 * simd.matmul_tn(_flat(g_aim), _flat(code)),
                 "bias": _flat(g_aim).sum(axis=0),
-                "sharpness": by_sharp - np.vdot(g_row, known),
+                "sharpness": by_sharp - by_squares.sum(),
             }
-            g_k = unbroadcast(gk, k.shape) - (2 * sharp * g_row)[..., None] * k
-            return simd.matmul_nt(g_code, w_q), g_k, gp, {}
+            return simd.matmul_nt(g_code, w_q), unbroadcast(gk, k.shape), gp, {}
 
         return PairScores(aim, k, float(sharp), None, pull, squares=True)
 

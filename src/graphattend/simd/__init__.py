@@ -129,12 +129,16 @@ def attend_few_vjp(
     *,
     scale: float,
     grad_weights: np.ndarray | None = None,
+    squares: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Compute the gradients of q, k, v and the scores with their bias; see `kernel_ops.attend_few_vjp`."""
-    options: dict[str, Any] = {"scale": scale, "grad_weights": grad_weights}
+    """Compute the gradients of q, k, v and the scores with their bias; see `kernel_ops.attend_few_vjp`.
+
+    With `squares`, the last is Σ gradient of the score · |k|², (..., M, 1), instead of the gradient of the scores.
+    """
+    options: dict[str, Any] = {"scale": scale, "grad_weights": grad_weights, "squares": squares}
     found = None if _kernels is None else _kernels.attend_few_vjp(q, k, v, weights, grad, **options)
     if found is not None:
-        return cast("Any", found[:4])
+        return cast("Any", (*found[:3], found[4] if squares else found[3]))
     return numpy_ops.attend_few_vjp(q, k, v, weights, grad, **options)
 
 
@@ -164,10 +168,13 @@ def single_with_weights(
 
 def single_vjp(
     rows: np.ndarray, keys: np.ndarray, values: np.ndarray, weights: np.ndarray, grad: np.ndarray, **options: Any
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
-    """Compute `attend_few_vjp` for the rows that replace a query; None without kernels or if a result is not finite."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None] | None:
+    """Compute `kernel_ops.attend_few_vjp` for the rows that replace a query, without its test of finiteness.
+
+    Returns None without kernels or if a result is not finite.
+    """
     found = None if _kernels is None else _kernels.attend_few_vjp(rows, keys, values, weights, grad, **options)
-    return None if found is None or not found[4] else cast("Any", found[:4])
+    return None if found is None or not found[5] else cast("Any", found[:5])
 
 
 def has_kernels(dtype: np.dtype[Any]) -> bool:

@@ -229,8 +229,10 @@ def attend_few_vjp(
     scale: float,
     grad_weights: Array | None = None,
     slopes: Array | None = None,
-) -> tuple[Array, Array, Array, Array, bool] | None:
-    """Compute the gradients of q, k, v and the scores with their bias, for `attend_few` without rotation.
+    squares: bool = False,
+    rotation: tuple[Array, Array, bool] | None = None,
+) -> tuple[Array, Array, Array, Array, Array | None, bool] | None:
+    """Compute the gradients of q, k, v and the scores with their bias, for `attend_few`.
 
     Args:
         q: Queries, as for `attend_few`.
@@ -241,16 +243,23 @@ def attend_few_vjp(
         scale: Factor of the products, as for `attend_few`.
         grad_weights: Gradient of the weights (..., M, N), or None.
         slopes: Slopes of the LeakyReLU at the scores (..., M, N); 1 by default.
+        squares: As for `attend_few`.
+        rotation: As for `attend_few`.
 
     Returns:
-        The gradients, with the leading axes of the weights, and whether all of them are finite. The gradient of k omits
-        the term |k|².
+        The gradients, with the leading axes of the weights; Σ gradient of the score · |k|² (..., M, 1) with `squares`,
+        the gradients of the positions (..., M, N) with a rotation, else None; and whether all of them are finite.
     """
     lead = weights.shape[:-2]
     shapes = [(*lead, *x.shape[-2:]) for x in (q, k, v)]
-    dq, dk, dv, scores = block(q.dtype, *shapes, weights.shape)
-    finite = _k.attend_few_vjp(q, k, v, weights, grad, grad_weights, slopes, dq, dk, dv, scores, scale)
-    return None if finite is None else (dq, dk, dv, scores, finite)
+    extra = (*weights.shape[:-1], 1) if squares else weights.shape if rotation else None
+    dq, dk, dv, scores, more = block(q.dtype, *shapes, weights.shape, extra)
+    positions, frequency, interleaved = rotation or (None, None, False)
+    finite = _k.attend_few_vjp(
+        *(q, k, v, weights, grad, grad_weights, slopes, positions, frequency, dq, dk, dv, scores, more),
+        *(scale, bool(interleaved)),
+    )
+    return None if finite is None else (dq, dk, dv, scores, more, finite)
 
 
 def _attention_parts(q: Array, k: Array, v: Array, lead: tuple[int, ...], plain: bool, causal: bool) -> list[slice]:

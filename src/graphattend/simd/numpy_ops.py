@@ -177,16 +177,32 @@ def attend_few_vjp(
     *,
     scale: float,
     grad_weights: np.ndarray | None = None,
+    squares: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Compute the gradients of q, k, v and the scores in softmax(scale · q·kᵀ + bias) · v, given weights (..., M, N).
 
-    Where a weight is zero, its gradient is ignored, even if it is not finite.
+    Where a weight is zero, its gradient is ignored, even if it is not finite. With `squares`, see `less_squares`.
     """
     gw = matmul_nt(grad, v) if grad_weights is None else matmul_nt(grad, v) + grad_weights
     gw = np.where(weights == 0, gw.dtype.type(0), gw)
     gs = weights * (gw - np.einsum("...n,...n->...", weights, gw)[..., None])
     scaled = gs * q.dtype.type(scale)
-    return matmul(scaled, k), matmul_tn(scaled, q), matmul_tn(weights, grad), gs
+    gk = matmul_tn(scaled, q)
+    gk, last = less_squares(gs, gk, k, scale) if squares else (gk, gs)
+    return matmul(scaled, k), gk, matmul_tn(weights, grad), last
+
+
+def less_squares(gs: np.ndarray, gk: np.ndarray, k: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradient of k for scores that contain -scale · |k|², and Σ gs · |k|², (..., M, 1).
+
+    Args:
+        gs: Gradients of the scores (..., M, N).
+        gk: Gradient of k (..., N, D) through the other terms.
+        k: Keys (..., N, D).
+        scale: Factor of the scores.
+    """
+    by_key = gs.sum(axis=-2)[..., None] * k.dtype.type(2 * scale)
+    return gk - by_key * k, matmul(gs, np.einsum("...d,...d->...", k, k)[..., None])
 
 
 def attention_vjp(

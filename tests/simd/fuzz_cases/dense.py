@@ -4,6 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from graphattend.simd import numpy_ops
+
 from . import draw
 from .draw import Case, close, indptr_of, lead, normal, output, size, softmax64
 from .small import ref_rotate
@@ -91,14 +93,17 @@ def ref_attend(q, k, v, out, stats, scale, mask, causal, lengths):
     return [w @ v, np.stack([top, np.exp(s - safe[..., None]).sum(-1)], -1)]
 
 
+def places(rng, b, n, d):
+    """Draw positions on the rows of a table, or near them, and frequencies."""
+    positions = rng.integers(0, 5, (*b, n)) + 0.25 if rng.random() < 0.5 else 1.5 * rng.random((*b, n)) - 0.5
+    return positions, rng.random(d // 2)
+
+
 def make_few(rng):
     b, m, n, d, e = lead(rng), size(rng, 10), size(rng, 150), size(rng, 40), size(rng, 40)
     bias = None if rng.random() < 0.4 else normal(rng, *b, *((m, n), (1, n), (m, 1))[rng.integers(3)])
     turned = rng.random() < 0.4
-    # positions on the rows of a table, or near them
-    places = rng.integers(0, 5, (*b, n)) + 0.25 if rng.random() < 0.5 else 1.5 * rng.random((*b, n)) - 0.5
-    positions = places if turned else None
-    frequency = rng.random(d // 2) if turned else None
+    positions, frequency = places(rng, b, n, d) if turned else (None, None)
     v, out = (normal(rng, *b, n, e), output(*b, m, e)) if rng.random() < 0.7 else (None, None)
     slope = 1.0 if rng.random() < 0.5 else 0.2
     options = [0.5, slope, bool(rng.random() < 0.5), bool(rng.random() < 0.5)]
@@ -140,15 +145,34 @@ def make_few_vjp(rng):
     by_weights = None if rng.random() < 0.5 else normal(rng, *b, m, n)
     grads = [output(*b, m, d), output(*b, n, d), output(*b, n, e), output(*b, m, n)]
     slopes = None if rng.random() < 0.5 else rng.choice([0.2, 1.0], (*b, m, n)).astype(draw.REAL)
-    return [q, k, v, w, grad, by_weights, slopes, *grads, 0.5]
+    turned, squares = ((False, False), (False, True), (True, False))[rng.integers(3)]
+    positions, frequency = places(rng, b, n, d) if turned else (None, None)
+    more = output(*b, m, 1) if squares else output(*b, m, n) if turned else None
+    arrays = [q, k, v, w, grad, by_weights, slopes, positions, frequency, *grads, more]
+    return [*arrays, 0.5, bool(rng.random() < 0.5)]
 
 
-def ref_few_vjp(q, k, v, w, grad, by_weights, slopes, dq, dk, dv, ds, scale):
+def ref_few_vjp(q, k, v, w, grad, by_weights, slopes, positions, frequency, dq, dk, dv, ds, more, scale, interleaved):
     q, k, v, w, grad = (x.astype(float) for x in (q, k, v, w, grad))
     gw = grad @ v.swapaxes(-1, -2) + (0 if by_weights is None else by_weights)
     gs = w * (gw - (w * gw).sum(-1, keepdims=True)) * (1 if slopes is None else slopes)
-    expected = scale * gs @ k, scale * gs.swapaxes(-1, -2) @ q, w.swapaxes(-1, -2) @ grad, gs
-    return [np.broadcast_to(x, out.shape) for x, out in zip(expected, (dq, dk, dv, ds), strict=True)]
+    turned, rest = k, None
+    if positions is not None:
+        turned = np.broadcast_to(k, (*np.broadcast_shapes(k.shape[:-1], positions.shape), k.shape[-1]))
+        turned = ref_rotate(turned, positions, frequency, interleaved, turned)[0]
+    by_key = scale * gs.swapaxes(-1, -2) @ q
+    if positions is not None:
+        first, second = numpy_ops.pairs(k.shape[-1], interleaved)
+        steps = np.zeros_like(turned)
+        steps[..., first], steps[..., second] = -turned[..., second] * frequency, turned[..., first] * frequency
+        rest = scale * gs * (q @ steps.swapaxes(-1, -2))
+        by_key = ref_rotate(by_key, -positions, frequency, interleaved, by_key)[0]
+    elif more is not None:
+        rest = gs @ np.square(k).sum(-1)[..., None]
+        by_key = by_key - 2 * scale * gs.sum(-2)[..., None] * k
+    expected = scale * gs @ turned, by_key, w.swapaxes(-1, -2) @ grad, gs, rest
+    outputs = dq, dk, dv, ds, more
+    return [None if out is None else np.broadcast_to(x, out.shape) for x, out in zip(expected, outputs, strict=True)]
 
 
 def make_attend_vjp(rng):

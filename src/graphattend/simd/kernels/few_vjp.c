@@ -1,7 +1,7 @@
 /* Gradients of all inputs of few.c's attention, from its weights. Each block of V and of K is read
  * once for all queries, and each row of their gradients is written once. */
 #include "kernels.h"
-#include "rows.h"
+#include "rotate.h"
 
 enum { BLOCK = 64 };
 /* Natively, a second pass over data in the first-level cache is as fast or faster. */
@@ -17,6 +17,9 @@ typedef struct {
     real scale;
     real *dq, *dk, *dv, *dscores;
     isize lddq, lddk, lddv, ldds;
+    const double *positions; /* or 0 */
+    real *more;              /* the gradients by positions, or those by -|k|^2, or 0 */
+    isize position_step, ldmore;
 } FewVjp;
 
 /* `vectors` vectors of out = factor times the sum over the queries of w[r] x[r]. */
@@ -90,6 +93,24 @@ INL void add_and_outer(const int rows, const real *x, isize ldx, const real *y, 
             sum[k] += w[i] * x[i * ldx + k], out[i * ldo + k] = w[i] * factor * y[k];
 }
 
+/* Adds the gradients by -|k|^2 for n keys from `first` on. Returns a bound of their sizes. */
+static real less_squares(const FewVjp *f, isize first, isize n) {
+    real most = 0;
+    for (isize i = first; i < first + n; i++) {
+        const real *k = f->K + i * f->ldk;
+        real square = dot(k, k, f->d), sum = 0;
+        for (isize r = 0; r < f->queries; r++) {
+            real g = f->dscores[r * f->ldds + i];
+            f->more[r * f->ldmore] += g * square;
+            sum += g;
+        }
+        most += (sum < 0 ? -sum : sum) * (square + 1);
+        sum *= -2 * f->scale;
+        add_rows(1, &k, &sum, f->d, f->dk + i * f->lddk);
+    }
+    return 2 * f->scale * most;
+}
+
 /* The largest size of a number, or NaN if one is not finite. */
 NOINLINE real largest(const real *x, isize n) {
     vw top = splatw(0);
@@ -129,11 +150,11 @@ static void score_gradients(const real *w, const real *dweights, const real *slo
     for (; i < n; i++) ds[i] = w[i] * (ds[i] - mean) * (slopes ? slopes[i] : 1);
 }
 
-/* Returns a test of finiteness of all output. The outer products need no test: none is larger than
- * the product of the largest numbers. */
-static real few_vjp(const FewVjp *f) {
+/* `turns` is set if there are positions. Returns a test of finiteness of all output. The outer
+ * products need no test: none is larger than the product of the largest numbers. */
+static real few_vjp(const FewVjp *f, Turns *turns) {
     real bad = 0, most = 0;
-    int one = ONE_PASS && f->queries == 1;
+    int one = ONE_PASS && f->queries == 1, turned = f->positions != 0;
     if (one)
         dots_and_outer(f->V, f->ldv, f->grad, f->weights, f->keys, f->e, f->dscores, f->dv,
                        f->lddv);
@@ -149,26 +170,34 @@ static real few_vjp(const FewVjp *f) {
         score_gradients(f->weights + r * f->ldw, f->dweights ? f->dweights + r * f->lddw : 0,
                         f->slopes ? f->slopes + r * f->lds : 0, f->keys, f->dscores + r * f->ldds);
         fill(f->dq + r * f->lddq, f->d, 0);
+        if (f->more) f->more[r * f->ldmore] = 0;
     }
-    for (isize i = 0, rows; one && i < f->keys; i += rows) {
+    for (isize r = 0; turned && r < f->queries; r++)
+        turned_gradients(turns, f->q + r * f->ldq, f->K, f->ldk, f->positions, f->position_step,
+                         f->keys, f->dscores + r * f->ldds, f->scale, r > 0, f->dk, f->lddk,
+                         f->dq + r * f->lddq, f->more + r * f->ldmore);
+    for (isize i = 0, rows; one && !turned && i < f->keys; i += rows) {
         const real *x = f->K + i * f->ldk, *w = f->dscores + i;
         real *out = f->dk + i * f->lddk;
         rows = f->keys - i < 4 ? 1 : 4;
         if (rows == 4) add_and_outer(4, x, f->ldk, f->q, w, f->scale, f->d, f->dq, out, f->lddk);
         else add_and_outer(1, x, f->ldk, f->q, w, f->scale, f->d, f->dq, out, f->lddk);
+        if (f->more) most += less_squares(f, i, rows);
     }
-    for (isize first = 0; !one && first < f->keys; first += BLOCK) {
+    for (isize first = 0; !one && !turned && first < f->keys; first += BLOCK) {
         isize n = min_size(BLOCK, f->keys - first);
         for (isize r = 0; r < f->queries; r++)
             add_weighted(f->K + first * f->ldk, f->ldk, n, f->dscores + r * f->ldds + first, f->d,
                          f->dq + r * f->lddq);
         outer_rows(f->dscores + first, f->ldds, f->q, f->ldq, f->queries, n, f->d, f->scale,
                    f->dk + first * f->lddk, f->lddk);
+        if (f->more) most += less_squares(f, first, n);
     }
     for (isize r = 0; r < f->queries; r++) {
         most += largest(f->weights + r * f->ldw, f->keys) * largest(f->grad + r * f->ldg, f->e);
-        most += largest(f->dscores + r * f->ldds, f->keys) * f->scale *
+        most += (turned ? 2 : 1) * largest(f->dscores + r * f->ldds, f->keys) * f->scale *
             largest(f->q + r * f->ldq, f->d);
+        if (turned) bad += note_row(f->more + r * f->ldmore, f->keys);
         scale_row(f->dq + r * f->lddq, f->d, f->scale);
         bad += note_row(f->dq + r * f->lddq, f->d);
     }
@@ -181,7 +210,10 @@ Status KERNEL(attend_few_vjp)(Call *call) {
                 *weights = &a[attend_few_vjp_weights], *grad = &a[attend_few_vjp_grad],
                 *dweights = &a[attend_few_vjp_dweights], *slopes = &a[attend_few_vjp_slopes];
     const Array *dq = &a[attend_few_vjp_dq], *dk = &a[attend_few_vjp_dk],
-                *dv = &a[attend_few_vjp_dv], *ds = &a[attend_few_vjp_dscores];
+                *dv = &a[attend_few_vjp_dv], *ds = &a[attend_few_vjp_dscores],
+                *more = &a[attend_few_vjp_more];
+    const Array *positions = &a[attend_few_vjp_positions],
+                *frequency = &a[attend_few_vjp_frequency];
     isize m = len(q, 2), n = len(k, 2), d = len(k, 1), e = len(v, 1);
     if (len(q, 1) != d || len(v, 2) != n || len(weights, 2) != m || len(weights, 1) != n ||
         len(grad, 2) != m || len(grad, 1) != e ||
@@ -192,13 +224,23 @@ Status KERNEL(attend_few_vjp)(Call *call) {
         len(dv, 2) != n || len(dv, 1) != e || len(ds, 2) != m || len(ds, 1) != n ||
         !same_batch(ds, dq) || !same_batch(ds, dk) || !same_batch(ds, dv))
         return wrong(call, "attend_few_vjp: gradients have other shapes");
+    int turned = given(positions);
+    if (given(more) &&
+        (len(more, 2) != m || len(more, 1) != (turned ? n : 1) || !same_batch(ds, more)))
+        return wrong(call, "attend_few_vjp: the additional gradients have another shape");
+    if (turned != given(frequency) ||
+        (turned &&
+         (!given(more) || (len(positions, 1) != n && len(positions, 1) != 1) ||
+          len(frequency, 1) != d / 2)))
+        return wrong(call, "attend_few_vjp: the positions do not fit");
     Batch batch;
     batch_start(&batch, ds, 2);
-    const Array *all[] = {q, k, v, weights, grad, dq, dk, dv, ds, dweights, slopes};
-    enum { ALL = 11 };
+    const Array *all[] = {q,  k,  v,        weights, grad, dq,       dk,
+                          dv, ds, dweights, slopes,  more, positions};
+    enum { ALL = 13 };
     int at[ALL];
     for (int i = 0; i < ALL; i++)
-        if (given(all[i]) && (at[i] = batch_add(&batch, all[i], 2)) < 0)
+        if (given(all[i]) && (at[i] = batch_add(&batch, all[i], i == ALL - 1 ? 1 : 2)) < 0)
             return wrong(call, "attend_few_vjp: leading axes do not broadcast");
     FewVjp f = {.ldq = step(q, 2),
                 .ldk = step(k, 2),
@@ -215,10 +257,15 @@ Status KERNEL(attend_few_vjp)(Call *call) {
                 .lddq = step(dq, 2),
                 .lddk = step(dk, 2),
                 .lddv = step(dv, 2),
-                .ldds = step(ds, 2)};
+                .ldds = step(ds, 2),
+                .ldmore = given(more) ? step(more, 2) : 0,
+                .position_step = turned && len(positions, 1) == n ? step(positions, 1) : 0};
     real bad = 0;
-    void *state = work_begin(2.0 * (double)batch.count * (double)m * (double)n * (double)(d + e));
-    for (isize b = 0; b < batch.count; b++, batch_next(&batch)) {
+    Turns turns = {0};
+    Status status = DONE;
+    double work = 2.0 * (double)batch.count * (double)m * (double)n * (double)(d + e);
+    void *state = turned ? 0 : work_begin(work); /* a table of turns asks the host for memory */
+    for (isize b = 0; b < batch.count && status == DONE; b++, batch_next(&batch)) {
         char *const *here = batch.at;
         f.q = (const real *)here[at[0]], f.K = (const real *)here[at[1]],
         f.V = (const real *)here[at[2]], f.weights = (const real *)here[at[3]],
@@ -226,8 +273,16 @@ Status KERNEL(attend_few_vjp)(Call *call) {
         f.dv = (real *)here[at[7]], f.dscores = (real *)here[at[8]];
         if (given(dweights)) f.dweights = (const real *)here[at[9]];
         if (given(slopes)) f.slopes = (const real *)here[at[10]];
-        bad += few_vjp(&f);
+        if (given(more)) f.more = (real *)here[at[11]];
+        if (turned) {
+            f.positions = (const double *)here[at[12]];
+            status = turns_start(&turns, (const double *)frequency->data, d,
+                                 call->number[attend_few_vjp_interleaved] != 0, f.positions,
+                                 f.position_step, n);
+        }
+        if (status == DONE) bad += few_vjp(&f, &turns);
+        if (turned) turns_end(&turns);
     }
     work_end(state);
-    return finished(bad);
+    return status == DONE ? finished(bad) : status;
 }

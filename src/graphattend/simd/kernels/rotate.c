@@ -230,15 +230,23 @@ void turns_query(Turns *t, const real *q) {
 #if WIDE == 2
 #define EVENS 0, 2
 #define ODDS 1, 3
+#define LOWER 0, 2
+#define UPPER 1, 3
 #elif WIDE == 4
 #define EVENS 0, 2, 4, 6
 #define ODDS 1, 3, 5, 7
+#define LOWER 0, 4, 1, 5
+#define UPPER 2, 6, 3, 7
 #elif WIDE == 8
 #define EVENS 0, 2, 4, 6, 8, 10, 12, 14
 #define ODDS 1, 3, 5, 7, 9, 11, 13, 15
+#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
 #else
 #define EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #endif
 
 /* Loads WIDE pairs of x from the i-th on (fewer may remain, unless `whole`), and their cosines and
@@ -287,23 +295,51 @@ INL real turned(const int interleaved, const int ahead, const Turns *t, const re
     return hsum(fold(sum + other)) + (t->d & 1 ? t->last * x[t->d - 1] : 0);
 }
 
+/* Writes WIDE pairs to the i-th ones of out, or adds them. */
+INL void store_pairs(const int interleaved, const Turns *t, vw first, vw second, isize i, int add,
+                     real *out) {
+    real end[2 * WIDE];
+    isize left = min_size(WIDE, t->pairs - i), apart = interleaved ? left : t->pairs;
+    real *to = interleaved ? out + 2 * i : out + i;
+    vw a = interleaved ? __builtin_shufflevector(first, second, LOWER) : first,
+       b = interleaved ? __builtin_shufflevector(first, second, UPPER) : second;
+    if (left == WIDE) {
+        if (add) a += LOADW(to), b += LOADW(to + apart);
+        STOREW(to, a), STOREW(to + apart, b);
+        return;
+    }
+    STOREW(end, a), STOREW(end + WIDE, b); /* nothing beyond the row is written */
+    const real *rest = interleaved ? end + left : end + WIDE;
+    for (isize j = 0; j < left; j++) {
+        to[j] = end[j] + (add ? to[j] : 0);
+        to[apart + j] = rest[j] + (add ? to[apart + j] : 0);
+    }
+}
+
 /* Adds w times rotated x to the sums. Returns the query's product with the derivative of rotated x.
- */
+ * Its derivative by x, times `to_x`, is written or added to by_x, unless that is 0. */
 INL real add_turned(const int interleaved, Turns *t, const real *x, const real *row, vw rest,
-                    real w, vw side) {
-    vw slope = splatw(0);
+                    real w, vw side, real to_x, int add, real *by_x) {
+    vw slope = splatw(0), factor = splatw(to_x);
     for (isize i = 0; i < t->pairs; i += WIDE) {
         vw a, b, cosine, sine;
         load_pairs(interleaved, 0, t, x, i, &a, &b);
         load_turn(t, row, i, rest, &cosine, &sine);
         sine *= side;
         vw left = a * cosine - b * sine, right = maddw(a, sine, b * cosine);
-        slope = maddw(LOADW(t->rates + i),
-                      LOADW(t->second + i) * left - LOADW(t->first + i) * right, slope);
+        vw p = LOADW(t->first + i), s = LOADW(t->second + i);
+        slope = maddw(LOADW(t->rates + i), s * left - p * right, slope);
+        if (by_x)
+            store_pairs(interleaved, t, maddw(p, cosine, s * sine) * factor,
+                        (s * cosine - p * sine) * factor, i, add, by_x);
         STOREW(t->sums + i, maddw(splatw(w), left, LOADW(t->sums + i)));
         STOREW(t->sums + t->room + i, maddw(splatw(w), right, LOADW(t->sums + t->room + i)));
     }
-    if (t->d & 1) t->last_sum += w * x[t->d - 1];
+    isize last = t->d - 1;
+    if (t->d & 1) {
+        t->last_sum += w * x[last];
+        if (by_x) by_x[last] = to_x * t->last + (add ? by_x[last] : 0);
+    }
     return hsum(fold(slope));
 }
 
@@ -356,12 +392,28 @@ void turned_dots(Turns *t, const real *q, const real *x, isize stride, const dou
     }
 }
 
-real turned_sum(Turns *t, const real *x, double position, int back, real w) {
+NOINLINE real turn_and_add(Turns *t, const real *x, double position, real w, int back, real to_x,
+                           int add, real *by_x) {
     real rest;
     const real *row = nearest(t, position, &rest);
     vw side = splatw(back ? -1 : 1);
-    return t->interleaved ? add_turned(1, t, x, row, splatw(rest), w, side)
-                          : add_turned(0, t, x, row, splatw(rest), w, side);
+    return t->interleaved ? add_turned(1, t, x, row, splatw(rest), w, side, to_x, add, by_x)
+                          : add_turned(0, t, x, row, splatw(rest), w, side, to_x, add, by_x);
+}
+
+real turned_sum(Turns *t, const real *x, double position, int back, real w) {
+    return turn_and_add(t, x, position, w, back, 0, 0, 0);
+}
+
+void turned_gradients(Turns *t, const real *q, const real *x, isize stride, const double *positions,
+                      isize position_step, isize n, const real *w, real scale, int add, real *by_x,
+                      isize by_stride, real *by_q, real *by_position) {
+    turns_query(t, q);
+    for (isize i = 0; i < n; i++, x += stride, by_x += by_stride, positions += position_step) {
+        real f = w[i] * scale;
+        by_position[i] = f * turn_and_add(t, x, *positions, w[i], 0, f, add, by_x);
+    }
+    turns_sums(t, 1, by_q);
 }
 
 void turns_sums(Turns *t, real factor, real *out) {

@@ -34,6 +34,13 @@ void turned_dots(Turns *turns, const real *q, const real *x, isize stride, const
  * derivative of rotated x. */
 #define turned_sum K(turned_sum)
 real turned_sum(Turns *turns, const real *x, double position, int back, real w);
+/* The gradients of n products turned by positions, scale * turned_dots, with gradients w: writes
+ * those of q and of the positions, and writes or adds those of x. */
+#define turned_gradients K(turned_gradients)
+void turned_gradients(Turns *turns, const real *q, const real *x, isize stride,
+                      const double *positions, isize position_step, isize n, const real *w,
+                      real scale, int add, real *by_x, isize by_stride, real *by_q,
+                      real *by_position);
 /* out = factor times the sums, which are then reset to zero. */
 #define turns_sums K(turns_sums)
 void turns_sums(Turns *turns, real factor, real *out);
