@@ -19,6 +19,12 @@ KEYS = [
     "structural",
     "hnsw_aware",
     "local_global",
+    "cross_space",
+    "moe",
+    "learned_routing",
+    "hyperbolic",
+    "mixed_curvature",
+    "manifold",
     "multi_head",
     "flash",
     "scaled_dot_product",
@@ -30,7 +36,12 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "rl_navigator": [{"rank": 3}],
     "local_global": [{"window": None}, {"window": 3, "global_nodes": (0,)}],
     "edge_featured": [{"edge_dim": 3, "variant": "gatv2"}, {"edge_dim": 3, "concat": False, "bias": False}],
+    "cross_space": [{"fusion": "gated"}, {"fusion": "mean"}],
+    "learned_routing": [{"mode": "hard"}],
+    "hyperbolic": [{"aggregation": "frechet"}, {"curvature": -0.5, "temperature": 0.3}],
 }
+#: With these, the gradients need more than the kernels of one query.
+COMPOSED = [{"mode": "hard"}, {"encoding": "embedding"}, {"edge_dim": 3, "variant": "gatv2"}]
 CASES = [(key, options) for key in KEYS for options in [{}, *OPTIONS.get(key, [])]]
 
 
@@ -38,7 +49,8 @@ def case(key: str, options: dict[str, Any], dtype: Any, n: int = 19) -> tuple[An
     rng = np.random.default_rng(5)
     attn, inputs = mechanism_class(key).example(rng, n)
     attn = ga.create(key, 8, **options) if options else attn
-    attn = attn.with_parameters({m: a + 0.3 * rng.standard_normal(a.shape) for m, a in attn.parameters().items()})
+    moved = {m: a + 0.3 * rng.standard_normal(a.shape) for m, a in attn.parameters().items()}
+    attn = attn.with_parameters({m: a for m, a in moved.items() if not m.endswith(("curvature", "temperature"))})
     meta = inputs.pop("metadata", None)
     inputs = {name: a.astype(dtype) for name, a in inputs.items()}
     if meta is not None:
@@ -77,6 +89,19 @@ def test_kernels_and_numpy_agree(key: str, options: dict[str, Any], dtype: Any, 
         assert ours.shape == reference.shape
         assert ours.dtype == reference.dtype == dtype
         np.testing.assert_allclose(ours, reference, rtol=0, atol=tolerance * max(1, np.abs(reference).max()))
+
+
+@pytest.mark.with_kernels
+@pytest.mark.parametrize(("key", "options"), [case for case in CASES if case[1] not in COMPOSED])
+def test_gradients_skip_the_checked_pass(key: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    attn, inputs = case(key, options, np.float32)
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("checked")
+
+    monkeypatch.setattr(ga.Attention, "_vjp_checked", refuse)
+    out, pull = attn.vjp(**inputs)
+    assert pull(np.ones_like(out)).query.shape == (8,)
 
 
 @pytest.mark.parametrize("key", KEYS)

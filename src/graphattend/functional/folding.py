@@ -51,19 +51,13 @@ def attend_one(
     weights = w[..., None, :]
     if v is None:
         return None, weights, pull_sums
-    mixed, pull_values = unfold_values(average, w, p, heads)
-    out, pull_out = finish(mixed if gate is None else mixed * gate, p)
+    out, pull_heads = unfold_heads(average, w, p, heads, gate)
 
     def pull(g: np.ndarray, g_weights: np.ndarray | None = None) -> tuple[Any, ...]:
-        g_mixed, gp = pull_out(g)
-        g_gate = None
-        if gate is not None:
-            g_gate = (g_mixed * mixed).sum(axis=-1, keepdims=True)
-            g_mixed = g_mixed * gate
-        g_average, gp_v = pull_values(g_mixed)
+        g_average, g_gate, gp = pull_heads(g)
         g_rows, gk, gv = pull_sums(g_average, None if g_weights is None else g_weights[..., 0, :])
         gq, gp_q = pull_rows(g_rows)
-        return gq, gk, gv, g_gate, gp | gp_v | gp_q
+        return gq, gk, gv, g_gate, gp | gp_q
 
     return out, weights, pull
 
@@ -101,6 +95,29 @@ def fold_query(
         return gq, gp
 
     return rows, pull
+
+
+def unfold_heads(
+    average: np.ndarray, w: np.ndarray, p: _Params, heads: int, gate: np.ndarray | None = None
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, Any, _Grads]]]:
+    """Project averages (..., H, Dv) of the values, taken with weights (..., H, N), to the output (..., 1, D).
+
+    Returns the output and ``pull(g) -> (g_average, g_gate or None, {parameter: gradient})``, with the factors `gate` of
+    the heads, (..., H, 1, 1), if given.
+    """
+    mixed, pull_values = unfold_values(average, w, p, heads)
+    out, pull_out = finish(mixed if gate is None else mixed * gate, p)
+
+    def pull(g: np.ndarray) -> tuple[np.ndarray, Any, _Grads]:
+        g_mixed, gp = pull_out(g)
+        g_gate = None
+        if gate is not None:
+            g_gate = (g_mixed * mixed).sum(axis=-1, keepdims=True)
+            g_mixed = g_mixed * gate
+        g_average, gp_v = pull_values(g_mixed)
+        return g_average, g_gate, gp | gp_v
+
+    return out, pull
 
 
 def unfold_values(

@@ -295,12 +295,16 @@ class Attention(Mechanism):
         """Return the output, the weights (or None) and the pullback from one forward pass."""
         if mask is None and call.training is False:
             arguments = query, keys, values
-            fast = _one_query.attend(
-                self, *arguments, metadata, lambda: self._vjp_checked(*arguments, None, metadata, call)
-            )
+            fast = self._fused_vjp(*arguments, metadata, lambda: self._vjp_checked(*arguments, None, metadata, call))
             if fast is not None:
                 return fast
         return self._vjp_checked(query, keys, values, mask, metadata, call)
+
+    def _fused_vjp(
+        self, query: Any, keys: Any, values: Any, metadata: Any, again: _one_query.Again
+    ) -> VjpResult | None:
+        """Return output, weights and pullback of one query in few kernel calls, or None; see `_one_query.attend`."""
+        return _one_query.attend(self, query, keys, values, metadata, again)
 
     def _vjp_checked(
         self,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import ArrayLike
+from .._validate import ArrayLike, all_finite
 from .._vjp import unbroadcast
 from ..graph import NeighborGraph
 from ..simd import metric_ops
@@ -22,7 +22,8 @@ from ..simd.metric_ops import Lists, Metric
 from ._attend import check_nodes, defaulted
 from ._base import Attention
 from ._boundary import Call, Inputs, cotangent
-from ._gradients import Arrays, CoreGradients, Gradients, Grads, Params, add_grads
+from ._gradients import Arrays, CoreGradients, Gradients, Grads, Params, VjpResult, add_grads
+from ._one_query import Again, result
 
 
 class Pass(NamedTuple):
@@ -113,6 +114,23 @@ class ByDistance(Attention):
 
     def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
         return self._unchecked(query, keys, values, True) if metadata is None else None
+
+    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any, again: Again) -> VjpResult | None:
+        if metadata is not None or values is None or not simd.is_single(query, keys, values, self.dim):
+            return None
+        found = self._unchecked(query, keys, values, True)
+        if found is None:
+            return None
+        out, weights = found
+        done = Pass(query[None], keys, values, out[None], weights[None])
+
+        def pull(g: np.ndarray, gw: np.ndarray | None) -> CoreGradients | None:
+            c = self._gradients(done, g[None], gw)
+            if c is None or not all_finite(c.k, c.v):
+                return None
+            return c._replace(q=c.q[0], parameters=add_grads(c.parameters, self._scale_gradients(done, c)))
+
+        return result(self, out, weights, pull, None, again)
 
     # -- checked inputs --------------------------------------------------------------------------------------------
 

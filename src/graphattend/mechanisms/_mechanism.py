@@ -98,7 +98,7 @@ class SingleScores(NamedTuple):
         pull: ``pull(gq, gk, gs) -> (gq, gk, {parameter: gradient}, {field: gradient})``. Its arguments are the
             gradients of the rows and the keys through the products, and of the scores with their bias (H or 1, N). With
             ``squares`` the last is Σ gradient of the score · |k|², (H or 1, 1), with a ``rotation`` the gradients of
-            the positions (H or 1, N). The returned gq is (1, D).
+            the positions (H or 1, N). The returned gq is (1, D), and gk is returned unchanged.
         seen: Index of the keys that the query sees, or None for all.
     """
 
@@ -298,13 +298,13 @@ class Mechanism(Configured):
         return None
 
     def _finish_single_vjp(
-        self, average: np.ndarray, weights: np.ndarray
-    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
-        """Convert averages (H or 1, E') of values to the output (1, E).
+        self, query: np.ndarray, average: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray | None, Grads]]]:
+        """Convert averages (H or 1, E') of values to the output (1, E), which may also depend on the query (1, D).
 
-        Returns the output and ``pull(g) -> (g_average, {parameter: gradient})``.
+        Returns the output and ``pull(g) -> (g_average, g_query or None, {parameter: gradient})``.
         """
-        return average, lambda g: (g, {})
+        return average, lambda g: (g, None, {})
 
     def _fused_prepared(self, query: Any, prepared: Any) -> np.ndarray | None:
         """Run `_fused` over keys and values that this mechanism prepared."""

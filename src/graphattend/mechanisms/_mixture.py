@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -14,16 +15,27 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import silence
-from .._validate import ArrayLike
+from .._validate import ArrayLike, all_finite
 from .._vjp import unbroadcast
 from ..errors import InvalidConfigError
 from ..functional.multi_head import linear, linear_pullback
 from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_nodes
 from ._base import Attention
-from ._boundary import PLAIN, Call, Context, Inputs, check_inputs, check_metadata, cotangent, refuse_unread
+from ._boundary import (
+    PLAIN,
+    WITH_PULLBACK,
+    Call,
+    Context,
+    Inputs,
+    check_inputs,
+    check_metadata,
+    cotangent,
+    refuse_unread,
+)
 from ._expert_graphs import add_edge_weights, adds_edges, edge_weights, graph_of_expert
-from ._gradients import Arrays, CoreGradients, CoreResult, Gradients, Grads, Params, add_grads, no_pullback
+from ._gradients import Arrays, CoreGradients, CoreResult, Gradients, Grads, Params, VjpResult, add_grads, no_pullback
+from ._one_query import Again, result
 from ._row_subsets import RowSubset, subsets
 from ._size_limit import reserve
 
@@ -156,10 +168,8 @@ class Routed(Attention):
     def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
         """Return the experts of one query and their shares from its logits (X,), as `_gates` does for many queries."""
 
-    def _experts_of(
-        self, query: object, keys: Any, metadata: GraphMetadata | None
-    ) -> list[tuple[Attention, float]] | None:
-        """Return the experts of one query (D,) and their shares, or None if the arguments need the checked pass."""
+    def _experts_of(self, query: object, keys: Any, metadata: GraphMetadata | None) -> list[tuple[int, float]] | None:
+        """Return the indices of a query's (D,) experts and their shares, or None if the checked pass is needed."""
         if type(query) is not np.ndarray or query.shape != (self.dim,) or not simd.has_kernels(query.dtype):
             return None
         if metadata is not None and (type(keys) is not np.ndarray or keys.ndim != 2):
@@ -169,7 +179,7 @@ class Routed(Attention):
             logits = (query @ p["w_router"] + p["b_router"]).tolist()
         if not all(map(math.isfinite, logits)):
             return None
-        chosen = [(self._members[i], share) for i, share in self._routes(logits)]
+        chosen = self._routes(logits)
         if metadata is None:
             return None if self.needed else chosen
         # Check all metadata, including fields that the chosen experts do not read.
@@ -185,7 +195,8 @@ class Routed(Attention):
             return None
         chosen = self._experts_of(query, keys, metadata)
         out: np.ndarray | None = None
-        for member, share in chosen or ():
+        for i, share in chosen or ():
+            member = self._members[i]
             if self.check_finite and not member.check_finite:
                 return None
             if metadata is None or not member._expected.reads:
@@ -201,7 +212,8 @@ class Routed(Attention):
     def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
         chosen = self._experts_of(query, keys, metadata)
         total: list[Any] = [None, None]
-        for member, share in chosen or ():
+        for i, share in chosen or ():
+            member = self._members[i]
             if self.check_finite and not member.check_finite:
                 return None
             found = member._fused_weights(query, keys, values, metadata if member._expected.reads else None)
@@ -210,10 +222,59 @@ class Routed(Attention):
             out, weights = found
             parts = out, weights if weights.ndim == 1 else weights.mean(axis=0)
             factor = weights.dtype.type(share)
-            for i, part in enumerate(parts):
+            for at, part in enumerate(parts):
                 if part is not None:
-                    total[i] = part * factor if total[i] is None else total[i] + part * factor
+                    total[at] = part * factor if total[at] is None else total[at] + part * factor
         return None if total[1] is None else (total[0], total[1])
+
+    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any, again: Again) -> VjpResult | None:
+        if self.all_in_backward or not simd.is_single(query, keys, values, self.dim):
+            return None
+        if values is None or values.shape[1] != self.dim:
+            return None
+        chosen = self._experts_of(query, keys, metadata)
+        if chosen is None:
+            return None
+        parts: list[VjpResult] = []
+        out, total = np.zeros(self.dim, query.dtype), np.zeros(len(keys), query.dtype)
+        for i, share in chosen:
+            member = self._members[i]
+            arguments = query, keys, values, metadata if member._expected.reads else None
+            if self.check_finite and not member.check_finite:
+                return None
+            found = member._fused_vjp(*arguments, functools.partial(_checked, member, *arguments))
+            if found is None or found[1] is None or found[1].shape[-1] != len(keys):
+                return None
+            parts.append((found[0], found[1] if member.heads is None else found[1].mean(axis=0), found[2]))
+            out += parts[-1][0] * out.dtype.type(share)
+            total += parts[-1][1] * out.dtype.type(share)
+
+        def pull(g: np.ndarray, gw: np.ndarray | None) -> CoreGradients | None:
+            p, logits = self._params(g.dtype), np.zeros((1, len(self._members)), g.dtype)
+            gates = self._gates(self._logits(query[None], p))
+            sums: list[Gradients] = []
+            gp: Grads = {}
+            for (i, share), (o, w, pull_part) in zip(chosen, parts, strict=True):
+                member, f, by_weights = self._members[i], g.dtype.type(share), None
+                logits[0, i] = g @ o
+                if gw is not None:
+                    logits[0, i] += gw @ w
+                    by_weights = f * gw
+                    if member.heads is not None:
+                        by_weights = np.repeat(by_weights[None] / g.dtype.type(member.heads), member.heads, axis=0)
+                sums.append(pull_part(f * g, by_weights))
+                gp |= {f"experts/{i}/{n}": a for n, a in sums[-1].parameters.items()}
+            by_query, gp["w_router"], gp["b_router"] = linear_pullback(query[None], p["w_router"], gates.pull(logits))
+            gk, gv = sums[0].keys, sums[0].values
+            for c in sums[1:]:
+                gk += c.keys
+                gv += c.values
+            if not all_finite(gk, gv):
+                return None
+            gq = sum((c.query for c in sums), by_query[0])
+            return CoreGradients(gq, gk, gv, gp, add_grads(*(c.metadata for c in sums)))
+
+        return result(self, out, total, pull, metadata, again)
 
     # -- the passes --------------------------------------------------------------------------------------------
 
@@ -463,3 +524,8 @@ def as_members(value: object, dim: int, argument: str) -> tuple[Attention, ...]:
                 argument, dim, m.dim, text=f"mechanisms of dim {dim}", got=f"{m.key} of {m.dim}"
             )
     return members
+
+
+def _checked(member: Attention, query: Any, keys: Any, values: Any, metadata: Any) -> VjpResult:
+    """Run the checked pass of an expert with gradients."""
+    return member._vjp_checked(query, keys, values, None, metadata, WITH_PULLBACK)

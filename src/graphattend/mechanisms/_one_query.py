@@ -1,4 +1,4 @@
-"""One query with gradients in two kernel calls, for unchecked arguments."""
+"""One query with gradients in few kernel calls, for unchecked arguments."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 from .. import simd
 from .._float64_fallback import silence
 from .._validate import ArrayLike, all_finite
+from ..graph import GraphMetadata
 from ._boundary import cotangent, no_gradients
-from ._gradients import Gradients, VjpResult, add_grads
+from ._gradients import CoreGradients, Gradients, VjpResult, add_grads
 from ._mechanism import Mechanism, SingleScores
 
+#: The checked pass over the same arguments, which `attend` and `result` run if a gradient overflows the dtype.
+Again = Callable[[], VjpResult]
 
-def attend(
-    attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any, again: Callable[[], VjpResult]
-) -> VjpResult | None:
-    """Return output, weights and pullback, or None if mechanism or arguments need the checked pass; see `_single_vjp`.
 
-    `again` runs the checked pass. Its pullback is used if a gradient overflows the dtype.
-    """
+def attend(attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any, again: Again) -> VjpResult | None:
+    """Return output, weights and pullback of `_single_vjp`, or None if mechanism or arguments need the checked pass."""
     if values is None or not simd.is_single(query, keys, values, attn.dim):
         return None
     if not attn.any_value_width and values.shape[1] != attn.dim:
         return None
+    rows = query[None]
     with silence():
-        scores = attn._single_vjp(query[None], keys, metadata)
+        scores = attn._single_vjp(rows, keys, metadata)
         if scores is None:
             return None
         k, v, seen = keys, values, scores.seen
@@ -39,7 +39,7 @@ def attend(
         if found is None:
             return None
         average, weights = found
-        out, pull_out = attn._finish_single_vjp(average, weights)
+        out, pull_out = attn._finish_single_vjp(rows, average, weights)
 
     def everywhere(x: np.ndarray, n: int) -> np.ndarray:
         """Expand x from the seen keys to all keys, with zeros for the others."""
@@ -49,32 +49,55 @@ def attend(
         whole[seen] = x
         return whole
 
-    shown = everywhere(weights.T, len(keys)).T
-    shown = shown[0] if attn.heads is None else shown
-    p = attn._params(out.dtype)
+    shown = weights if seen is None else everywhere(weights.T, len(keys)).T
+    given = {name: x for name, x in scores.options.items() if name not in ("bias", "slope")}
+
+    def pull(g: np.ndarray, gw: np.ndarray | None) -> CoreGradients | None:
+        if gw is not None:
+            gw = gw.reshape(len(weights), -1)
+            gw = gw if seen is None else np.ascontiguousarray(gw[:, seen])
+        g_average, by_out, gp = pull_out(g[None])
+        slopes = _slopes(scores, k)
+        grads = simd.single_vjp(scores.rows, k, v, weights, g_average, grad_weights=gw, slopes=slopes, **given)
+        if grads is None:  # the kernel checks its own results
+            return None
+        gq, gk, gp_scores, gm = scores.pull(grads[0], grads[1], grads[3] if grads[4] is None else grads[4])
+        gq = gq if by_out is None else gq + by_out
+        gk, gv = everywhere(gk, len(keys)), everywhere(grads[2], len(keys))
+        return CoreGradients(gq[0], gk, gv, add_grads(gp, gp_scores), gm)
+
+    return result(attn, out[0], shown[0] if attn.heads is None else shown, pull, metadata, again)
+
+
+def result(
+    attn: Mechanism,
+    out: np.ndarray,
+    weights: np.ndarray,
+    pull: Callable[[np.ndarray, np.ndarray | None], CoreGradients | None],
+    metadata: GraphMetadata | None,
+    again: Again,
+) -> VjpResult:
+    """Return output (E,), weights ([H,] N) and the pullback with checks.
+
+    `pull` maps the gradients of both (None for the weights if there is none) to those of query (D,), keys, values,
+    parameters and metadata. It returns None if a gradient of keys or values is not finite. The others are checked here.
+    """
 
     def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
-        g, gw = cotangent(grad_output, "grad_output", out.shape[1:], out.dtype)[None], None
+        g, gw = cotangent(grad_output, "grad_output", out.shape, out.dtype), None
         if grad_weights is not None:
-            gw = cotangent(grad_weights, "grad_weights", shown.shape, out.dtype).reshape(len(weights), -1)
-            gw = gw if seen is None else np.ascontiguousarray(gw[:, seen])
+            gw = cotangent(grad_weights, "grad_weights", weights.shape, out.dtype)
         with silence():
-            g_average, gp = pull_out(g)
-            given = {name: x for name, x in scores.options.items() if name not in ("bias", "slope")}
-            slopes = _slopes(scores, k)
-            grads = simd.single_vjp(scores.rows, k, v, weights, g_average, grad_weights=gw, slopes=slopes, **given)
-            if grads is None:
-                return again()[2](grad_output, grad_weights)
-            gq, gk, gp_scores, gm = scores.pull(grads[0], grads[1], grads[3] if grads[4] is None else grads[4])
-            gp = add_grads(gp, gp_scores)
-        changed = () if gk is grads[1] else (gk,)  # the kernel has checked its own results
-        if not all_finite(gq, *changed, *gp.values(), *gm.values()):
+            c = pull(g, gw)
+        if c is None or not all_finite(c.q, *c.parameters.values(), *c.metadata.values()):
             return again()[2](grad_output, grad_weights)
-        parameters = {n: gp[n] if n in gp else np.zeros_like(a) for n, a in p.items()}
-        gk, gv = everywhere(gk, len(keys)), everywhere(grads[2], len(keys))
-        return Gradients(gq[0], gk, gv, parameters, no_gradients(metadata, out.dtype, gm))
+        parameters = {
+            n: np.asarray(c.parameters[n], a.dtype) if n in c.parameters else np.zeros_like(a)
+            for n, a in attn._params(out.dtype).items()
+        }
+        return Gradients(c.q, c.k, c.v, parameters, no_gradients(metadata, out.dtype, c.metadata))
 
-    return out[0], shown, pullback
+    return out, weights, pullback
 
 
 def _slopes(scores: SingleScores, keys: np.ndarray) -> np.ndarray | None:

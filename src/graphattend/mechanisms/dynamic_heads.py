@@ -14,10 +14,10 @@ from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..functional.gating import sigmoid
 from ..functional.multi_head import linear, linear_pullback, project_pullback, project_together
-from ..graph import GraphMetadata, NeighborGraph
+from ..graph import NeighborGraph
 from ._boundary import Call, Context, Inputs
 from ._gradients import CoreGradients, CoreResult, Params
-from ._mechanism import EdgeScores, GraphData, SingleScores
+from ._mechanism import EdgeScores, GraphData
 from ._options import option
 from ._prepared import Prepared
 from ._size_limit import reserve
@@ -127,9 +127,6 @@ class DynamicHeadAttention(MultiHeadAttention):
 
     def _gain(self, query: np.ndarray, p: Params) -> np.ndarray:
         return self._gate(query[None], p)[0]
-
-    def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
-        return None  # the gates also depend on the query
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         return None

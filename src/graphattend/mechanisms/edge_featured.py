@@ -267,21 +267,21 @@ class EdgeFeaturedAttention(Attention):
         return SingleScores(*scores, pull)
 
     def _finish_single_vjp(
-        self, average: np.ndarray, weights: np.ndarray
-    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
+        self, query: np.ndarray | None, average: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, None, Grads]]]:
         # Σ w (W v) = W Σ w v
         p = self._params(average.dtype)
         out, pull = self._finish(simd.matmul(average[:, None], p["w"]), p)
 
-        def pullback(g: np.ndarray) -> tuple[np.ndarray, Grads]:
+        def pullback(g: np.ndarray) -> tuple[np.ndarray, None, Grads]:
             g_mixed, gp = pull(g)
             g_average = simd.matmul_nt(g_mixed, p["w"])[:, 0]
-            return g_average, gp | {"w": average[..., None] * g_mixed}
+            return g_average, None, gp | {"w": average[..., None] * g_mixed}
 
         return out, pullback
 
     def _finish_single(self, out: np.ndarray, weights: np.ndarray) -> tuple[Any, np.ndarray]:
-        return None if out is None else self._finish_single_vjp(out, weights)[0][0], weights
+        return None if out is None else self._finish_single_vjp(None, out, weights)[0][0], weights
 
     # -- stages ------------------------------------------------------------------------------------------------
 

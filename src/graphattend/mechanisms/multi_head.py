@@ -14,7 +14,7 @@ from .._float64_fallback import silence, steady
 from .._validate import ArrayLike, as_int
 from .._vjp import unbroadcast
 from ..errors import OutOfBoundsError
-from ..functional.folding import attend_one, fold_query, unfold_values
+from ..functional.folding import attend_one, fold_query, unfold_heads
 from ..functional.multi_head import BIASES, WEIGHTS, finish, folded, folds, project, project_pullback, project_together
 from ..graph import GraphMetadata
 from ._base import Attention
@@ -135,16 +135,18 @@ class MultiHeadAttention(Attention):
         return SingleScores(rows, {"scale": self._factor}, pull)
 
     def _finish_single_vjp(
-        self, average: np.ndarray, weights: np.ndarray
-    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, Grads]]]:
+        self, query: np.ndarray, average: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, np.ndarray | None, Grads]]]:
         p = self._params(average.dtype)
-        mixed, pull_values = unfold_values(average, weights, p, self.num_heads)
-        out, pull_out = finish(mixed, p)
+        gate, pull_gate = self._head_gate(query, p)
+        out, pull_heads = unfold_heads(average, weights, p, self.num_heads, gate)
 
-        def pull(g: np.ndarray) -> tuple[np.ndarray, Grads]:
-            g_mixed, gp = pull_out(g)
-            g_average, gp_values = pull_values(g_mixed)
-            return g_average, gp | gp_values
+        def pull(g: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, Grads]:
+            g_average, g_gate, gp = pull_heads(g)
+            if pull_gate is None:
+                return g_average, None, gp
+            gq, gp_gate = pull_gate(g_gate)
+            return g_average, gq, gp | gp_gate
 
         return out, pull
 
