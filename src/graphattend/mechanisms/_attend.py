@@ -303,17 +303,23 @@ def _fused_gradients(
 def defaulted(
     g_q: np.ndarray,
     g_k: np.ndarray,
-    g_v: np.ndarray,
+    g_v: np.ndarray | None,
     parameters: dict[str, np.ndarray],
     metadata: dict[str, np.ndarray],
     values_default: bool,
     keys_default: bool,
 ) -> Gradients:
-    """Add the gradients of inputs that were not given to those of the inputs they default to."""
-    if values_default:
-        g_k, g_v = g_k + g_v, np.zeros(g_v.shape, g_v.dtype)  # unlike zeros_like, np.zeros does not touch the memory
+    """Add the gradients of inputs that were not given to those of the inputs they default to, in place.
+
+    `g_v` is None if it was added before.
+    """
+    if values_default and g_v is not None:
+        g_k += g_v
+    if values_default or g_v is None:
+        g_v = np.zeros(g_k.shape, g_k.dtype)  # unlike zeros_like, np.zeros does not touch the memory
     if keys_default:
-        g_q, g_k = g_q + g_k, np.zeros(g_k.shape, g_k.dtype)
+        g_q += g_k
+        g_k = np.zeros(g_k.shape, g_k.dtype)
     return Gradients(g_q, g_k, g_v, parameters, metadata)
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import in_dtype
 from .._validate import ArrayLike, all_finite
 from .._vjp import unbroadcast
 from ..graph import NeighborGraph
@@ -25,9 +26,14 @@ from ._boundary import Call, Inputs, cotangent
 from ._gradients import Arrays, CoreGradients, Gradients, Grads, Params, VjpResult, add_grads
 from ._one_query import Again, result
 
+_DOUBLE = np.dtype(np.float64)
+
 
 class Pass(NamedTuple):
-    """Inputs and results of a kernel pass, as arrays (..., M, D) and (..., N, D), or per node."""
+    """Inputs and results of a kernel pass, as arrays (..., M, D) and (..., N, D), or per node.
+
+    With `joined` the values are the keys, and their gradient is added to that of the keys.
+    """
 
     q: np.ndarray
     k: np.ndarray
@@ -35,6 +41,7 @@ class Pass(NamedTuple):
     out: np.ndarray
     weights: np.ndarray
     lists: Lists | None = None
+    joined: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,11 +142,12 @@ class ByDistance(Attention):
     # -- checked inputs --------------------------------------------------------------------------------------------
 
     def _through(
-        self, inputs: tuple[Any, Any, Any], keep: bool, **seen: Any
+        self, inputs: tuple[Any, Any, Any], keep: bool, joined: bool = False, **seen: Any
     ) -> tuple[Any, Any, Callable[..., CoreGradients | None]] | None:
         """Return the output, the weights and the pullback, or None if the kernels do not apply.
 
-        If the kernels reject the points, they are called again with the projections of `_project`.
+        If the kernels reject the points, they are called again with the projections of `_project`. With `joined` the
+        pullback may return the gradient of the values as None, after adding it to that of the keys.
         """
         p = self._params(inputs[0].dtype)
         moved, pull_p = inputs, None
@@ -149,7 +157,7 @@ class ByDistance(Attention):
             found = self._in_kernel(*moved, keep, **seen)
             if found is None:
                 return None
-        done = Pass(*moved, *found, seen.get("lists"))
+        done = Pass(*moved, *found, seen.get("lists"), joined and pull_p is None)
         out, pull_f = done.out, None
         if pull_p is not None and out is not None:
             out, pull_f = self._finish(out, p)
@@ -192,26 +200,58 @@ class ByDistance(Attention):
     def _gradients(self, done: Pass, g: np.ndarray, g_weights: np.ndarray | None) -> CoreGradients | None:
         metric = self._metric(done.q.dtype)
         assert metric is not None
-        means = done.out if self._mean == "frechet" else None
         g = np.ascontiguousarray(g, done.q.dtype)
-        room: list[Any] = [None, None]
-        if done.lists is None:
-            room = block(g.dtype, *((*g.shape[:-2], *x.shape[-2:]) for x in (done.k, done.v)))
-        by_values = metric_ops.means_vjp(done.v, done.weights, g, means, metric, done.lists, room[1])
-        if by_values is None:  # near the boundary of the ball, single precision has too few digits
-            v, weights, wide = (x.astype(np.float64) for x in (done.v, done.weights, g))
-            means = None if means is None else means.astype(np.float64)
-            by_values = metric_ops.means_vjp(v, weights, wide, means, metric, done.lists)
+        if done.lists is not None:
+            return self._graph_gradients(done, g, g_weights, metric, done.lists)
+        by_key, by_value = block(g.dtype, *((*g.shape[:-2], *x.shape[-2:]) for x in (done.k, done.v)))
+        by_values = self._value_gradients(done, g, metric, by_value)
         if by_values is None:
             return None
-        gv, gw = (x.astype(done.q.dtype, copy=False) for x in by_values)
+        gv, gw = by_values
         if g_weights is not None:
             gw += g_weights
-        by_scores = metric_ops.attention_vjp(done.q, done.k, done.weights, gw, metric, done.lists, room[0])
+        by_scores = metric_ops.attention_vjp(done.q, done.k, done.weights, gw, metric, by_key)
         if by_scores is None:
             return None
         gq, gk, shares = by_scores
         return CoreGradients(gq, gk, gv, self._parameter_gradients(shares, g, done.out), {})
+
+    def _value_gradients(
+        self, done: Pass, g: np.ndarray, metric: Metric, out: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the gradients of the values and the weights by the means."""
+        means = done.out if self._mean == "frechet" else None
+        arrays = done.v, done.weights, g, means
+        found = metric_ops.means_vjp(*arrays, metric=metric, lists=done.lists, out=out)
+        if found is None:  # near the boundary of the ball, single precision has too few digits
+            wide: Any = in_dtype(arrays, _DOUBLE)
+            found = metric_ops.means_vjp(*wide, metric=metric, lists=done.lists)
+            found = None if found is None else in_dtype(found, done.q.dtype)
+        return found
+
+    def _graph_gradients(
+        self, done: Pass, g: np.ndarray, g_weights: np.ndarray | None, metric: Metric, lists: Lists
+    ) -> CoreGradients | None:
+        gv: np.ndarray | None = None
+        averages, gw = self._mean == "midpoint", g_weights
+        if not averages:
+            by_values = self._value_gradients(done, g, metric)
+            if by_values is None:
+                return None
+            gv, by_means = by_values
+            gw = by_means if g_weights is None else by_means + g_weights
+        arrays = done.q, done.k, done.v if averages else None, done.weights, g, gw
+        joined = done.joined and averages
+
+        def by_rows(*arrays: Any) -> tuple[Any, ...] | None:
+            return metric_ops.graph_vjp(*arrays, metric=metric, lists=lists, values_are_keys=joined)
+
+        found = by_rows(*arrays) or by_rows(*in_dtype(arrays, _DOUBLE))
+        if found is None:
+            return None
+        gq, gk, by_midpoints = in_dtype(found[:3], done.q.dtype)
+        gp = self._parameter_gradients(found[3], g, done.out)
+        return CoreGradients(gq, gk, by_midpoints if averages else gv, gp, {})
 
     # -- whole graphs ----------------------------------------------------------------------------------------------
 
@@ -239,7 +279,8 @@ class ByDistance(Attention):
         if not graph.num_edges or not simd.has_kernels(dtype):
             return general(graph, queries, keys, values, call)
         self._check_points(*inputs)
-        found = self._through(inputs, call.need_weights or call.differentiate, lists=graph)
+        keep = call.need_weights or call.differentiate
+        found = self._through(inputs, keep, values is None, lists=graph)
         if found is None:
             return general(graph, queries, keys, values, call)
         out, weights, pull = found

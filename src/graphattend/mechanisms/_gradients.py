@@ -35,11 +35,11 @@ class Gradients(NamedTuple):
 
 
 class CoreGradients(NamedTuple):
-    """The gradients of the arguments of `_core`."""
+    """The gradients of the arguments of `_core`. That of v is None if it was added to that of k."""
 
     q: np.ndarray
     k: np.ndarray
-    v: np.ndarray
+    v: Any
     parameters: Grads
     metadata: Grads
 

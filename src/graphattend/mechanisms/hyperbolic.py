@@ -121,7 +121,7 @@ class HyperbolicAttention(ByDistance):
     def _scale_gradients(self, done: Pass, slopes: CoreGradients) -> Grads:
         c = -float(self._params(np.dtype(np.float64))["curvature"])
         pairs = ((slopes.q, done.q), (slopes.k, done.k), (slopes.v, done.v))
-        return {"curvature": np.asarray(-sum(_total(g, x) for g, x in pairs) / (2.0 * c))}
+        return {"curvature": np.asarray(-sum(_total(g, x) for g, x in pairs if g is not None) / (2.0 * c))}
 
     # -- stages ----------------------------------------------------------------------------------------------------
 

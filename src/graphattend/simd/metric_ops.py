@@ -140,38 +140,85 @@ def attention(
 
 
 def attention_vjp(
-    q: Array,
-    k: Array,
-    weights: Array,
-    grad: Array,
-    metric: Metric,
-    lists: Lists | None = None,
-    out: Array | None = None,
+    q: Array, k: Array, weights: Array, grad: Array, metric: Metric, out: Array | None = None
 ) -> tuple[Array, Array, Array] | None:
     """Compute the gradients of q, k and the factors (S,) from the weights and their gradient.
 
-    The gradients of q and k have the leading axes of the batch. Without lists, that of k is written to `out` if given.
+    The gradients of q and k have the leading axes of the batch. That of k is written to `out` if given.
     """
-    kernel, spaces, root = kernel_ops.current(), metric.spaces, metric.root
-    lead = () if lists is not None else grad.shape[:-2]
-    dq, shares = np.empty((*lead, *q.shape[-2:]), q.dtype), np.empty((q.shape[-2], len(spaces)))
-    if lists is None:
-        dk = np.empty((*lead, *k.shape[-2:]), q.dtype) if out is None else out
-        arguments = q, k, weights, grad, spaces, None, None, dq, dk, None, None, shares, root
-        return (dq, dk, shares.sum(axis=0)) if kernel.metric_vjp(*arguments) else None
-    slopes, inner = kernel_ops.block(q.dtype, (len(weights), len(spaces), 2), q.shape)
-    indptr = as_int64(lists.indptr)
+    lead = grad.shape[:-2]
+    dq, shares = np.empty((*lead, *q.shape[-2:]), q.dtype), np.empty((q.shape[-2], len(metric.spaces)))
+    dk = np.empty((*lead, *k.shape[-2:]), q.dtype) if out is None else out
+    arguments = q, k, weights, grad, metric.spaces, None, None, dq, dk, None, None, shares, metric.root
+    return (dq, dk, shares.sum(axis=0)) if kernel_ops.current().metric_vjp(*arguments) else None
+
+
+def graph_vjp(
+    q: Array,
+    k: Array,
+    v: Array | None,
+    weights: Array,
+    grad: Array,
+    grad_weights: Array | None,
+    *,
+    metric: Metric,
+    lists: Lists,
+    values_are_keys: bool = False,
+) -> tuple[Array, Array, Array | None, Array] | None:
+    """Compute the gradients of q, k, v and the factors (S,) for attention over lists.
+
+    Args:
+        q: Queries (M, D).
+        k: Keys (N, D).
+        v: Values (N, D) that are averaged by midpoints, or None to differentiate the weights only.
+        weights: The weights (K,).
+        grad: Gradient of the midpoints (M, D); not used without v.
+        grad_weights: Gradient of the weights (K,) that is added, or None.
+        metric: The distance.
+        lists: The keys of each query.
+        values_are_keys: Whether to add the gradient of v to that of k and to return it as None.
+    """
+    spaces, indptr = metric.spaces, as_int64(lists.indptr)
+    by_space = len(weights), len(spaces), 2
+    none = None if v is None else by_space, None if v is None else q.shape
+    dq, slopes, inner, value_slopes, directions = kernel_ops.block(q.dtype, q.shape, by_space, q.shape, *none)
+    shares = np.empty((len(q), len(spaces)))
 
     def by_row(rows: slice) -> bool | None:
         own, edges = part_of(indptr, rows)
-        mine = q[rows], k, weights[edges], grad[edges], spaces, own, lists.indices[edges]
-        done: bool | None = kernel.metric_vjp(*mine, dq[rows], None, slopes[edges], inner[rows], shares[rows], root)
+        given = None if grad_weights is None else grad_weights[edges]
+        seen = (q[rows], k, v, weights[edges], given, None if v is None else grad[rows], spaces)
+        more = (None, None) if v is None else (value_slopes[edges], directions[rows])
+        lists_of_rows = own, lists.indices[edges]
+        done: bool | None = kernel_ops.current().metric_rows(
+            *seen, *lists_of_rows, dq[rows], slopes[edges], inner[rows], *more, shares[rows], metric.root
+        )
         return done
 
     if None in threads.run(by_row, _row_parts(indptr, q)):
         return None
-    by_key = _by_key(k, inner, slopes, spaces, lists, apart=True)
-    return None if by_key is None else (dq, by_key, shares.sum(axis=0))
+    if values_are_keys or v is None:
+        dk, dv = _by_key(k, (inner, slopes, directions, value_slopes), spaces, lists), None
+    else:
+        dk = _by_key(k, (inner, slopes, None, None), spaces, lists)
+        dv = _by_key(v, (None, None, directions, value_slopes), spaces, lists)
+        if dv is None:
+            return None
+    return None if dk is None else (dq, dk, dv, shares.sum(axis=0))
+
+
+def _by_key(k: Array, by_row: tuple[Array | None, ...], spaces: Array, lists: Lists) -> Array | None:
+    """Compute the gradients of keys or values by `metric_keys`, from the results of `metric_rows`."""
+    starts, indices, order = lists._transposed
+    starts, out = as_int64(starts), np.empty(k.shape, k.dtype)
+
+    def by_key(keys: slice) -> bool | None:
+        own, edges = part_of(starts, keys)
+        lists = own, indices[edges], order[edges]
+        done: bool | None = kernel_ops.current().metric_keys(k[keys], *by_row, spaces, *lists, out[keys])
+        return done
+
+    return None if None in threads.run(by_key, _row_parts(starts, k)) else out
 
 
 def frechet_means(v: Array, weights: Array, metric: Metric, lists: Lists | None = None) -> Array | None:
@@ -190,45 +237,18 @@ def means_vjp(
     weights: Array,
     grad: Array,
     means: Array | None,
+    *,
     metric: Metric,
     lists: Lists | None = None,
     out: Array | None = None,
 ) -> tuple[Array, Array] | None:
     """Compute the gradients of v and the weights, for Fréchet means if `means` is given, else for midpoints.
 
-    The gradient of v has the leading axes of the batch. Without lists, it is written to `out` if given.
+    The gradient of v has the leading axes of the batch. It is written to `out` if given. With lists, `means` must be given.
     """
     kernel, spaces = kernel_ops.current(), metric.spaces
     lead = grad.shape[:-2]
     dw = np.empty((*lead, *weights.shape[-2:]) if lists is None else weights.shape, v.dtype)
-    if lists is None or means is not None:
-        dv = np.empty((*lead, *v.shape[-2:]), v.dtype) if out is None else out
-        arguments = v, weights, grad, means, spaces, *_split(lists), dv, None, None, dw
-        return (dv, dw) if kernel.mean_vjp(*arguments) else None
-    slopes, inner = kernel_ops.block(v.dtype, (len(weights), len(spaces), 2), grad.shape)
-    indptr = as_int64(lists.indptr)
-
-    def by_row(rows: slice) -> bool | None:
-        own, edges = part_of(indptr, rows)
-        mine = v, weights[edges], grad[rows], None, spaces, own, lists.indices[edges]
-        done: bool | None = kernel.mean_vjp(*mine, None, slopes[edges], inner[rows], dw[edges])
-        return done
-
-    if None in threads.run(by_row, _row_parts(indptr, v)):
-        return None
-    by_key = _by_key(v, inner, slopes, spaces, lists, apart=False)
-    return None if by_key is None else (by_key, dw)
-
-
-def _by_key(k: Array, rows: Array, slopes: Array, spaces: Array, lists: Lists, *, apart: bool) -> Array | None:
-    """Compute the gradients of the keys by `metric_keys`, from the intermediate results of a kernel over rows."""
-    starts, indices, order = lists._transposed
-    starts, out = as_int64(starts), np.empty(k.shape, k.dtype)
-
-    def by_key(keys: slice) -> bool | None:
-        own, edges = part_of(starts, keys)
-        lists = own, indices[edges], order[edges]
-        done: bool | None = kernel_ops.current().metric_keys(k[keys], rows, slopes, spaces, *lists, out[keys], apart)
-        return done
-
-    return None if None in threads.run(by_key, _row_parts(starts, k)) else out
+    dv = np.empty((*lead, *v.shape[-2:]), v.dtype) if out is None else out
+    arguments = v, weights, grad, means, spaces, *_split(lists), dv, None, None, dw
+    return (dv, dw) if kernel.mean_vjp(*arguments) else None

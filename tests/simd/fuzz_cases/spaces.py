@@ -201,13 +201,14 @@ def inner64(table, x):
     return np.concatenate([part[1] for part in parts], -1), pull
 
 
-def ref_metric_keys(k, rows, slopes, table, indptr, indices, order, out, apart):
+def ref_metric_keys(k, rows, slopes, directions, value_slopes, table, indptr, indices, order, out):
     inner, pull = inner64(table, k.astype(float))
     by_inner, key = np.zeros(inner.shape), np.repeat(np.arange(len(k)), np.diff(indptr).astype(np.intp))
-    for s, (_, at) in enumerate(factors(table)):
-        toward = rows[:, at].astype(float)[indices] - (inner[key, at] if apart else 0)
-        slope = slopes[:, s].astype(float)[order]
-        np.add.at(by_inner[:, at], key, slope[:, :1] * toward + slope[:, 1:] * inner[key, at])
+    for source, by_edge, apart in ((rows, slopes, True), (directions, value_slopes, False)):
+        for s, (_, at) in enumerate(factors(table) if source is not None else ()):
+            toward = source[:, at].astype(float)[indices] - (inner[key, at] if apart else 0)
+            slope = by_edge[:, s].astype(float)[order]
+            np.add.at(by_inner[:, at], key, slope[:, :1] * toward + slope[:, 1:] * inner[key, at])
     return [pull(by_inner)]
 
 
@@ -215,17 +216,61 @@ def make_metric_keys(rng):
     table, d = spaces_of(rng)
     n, m = size(rng, 20), size(rng, 6)
     indptr, indices = graph_of(rng, n, m)
-    slopes, order = normal(rng, len(indices) + 3, len(table), 2), rng.integers(0, len(indices) + 3, len(indices))
-    arrays = points_of(rng, table, n), normal(rng, m, d), slopes, table
-    return [*arrays, indptr, indices, order, output(n, d), bool(rng.random() < 0.5)]
+    order = rng.integers(0, len(indices) + 3, len(indices))
+    given = (True, bool(rng.random() < 0.5))
+    parts = [
+        x
+        for some in (given if rng.random() < 0.5 else given[::-1])
+        for x in ((normal(rng, m, d), normal(rng, len(indices) + 3, len(table), 2)) if some else (None, None))
+    ]
+    return [points_of(rng, table, n), *parts, table, indptr, indices, order, output(n, d)]
 
 
-def keys_from(k, rows, slopes, table, indptr, indices, apart):
+def keys_from(k, by_row, table, indptr, indices):
     """Return what `metric_keys` computes from a kernel's results by row."""
     order = np.argsort(indices, kind="stable")
     source = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr).astype(np.intp))[order]
     starts = np.concatenate([[0], np.cumsum(np.bincount(indices, minlength=len(k)))])
-    return ref_metric_keys(k, rows, slopes, table, starts, source, order, None, apart)[0]
+    return ref_metric_keys(k, *by_row, table, starts, source, order, None)[0]
+
+
+def make_metric_rows(rng):
+    table, d = spaces_of(rng)
+    m, n = size(rng, 6), size(rng, 20)
+    indptr, indices = graph_of(rng, m, n)
+    w = rng.random(indices.shape)
+    for keys in rows_of(indptr, np.arange(len(w)), m, n):  # softmax gave them
+        w[keys] /= w[keys].sum()
+    averages = bool(rng.random() < 0.7)
+    dw = normal(rng, *w.shape) if not averages or rng.random() < 0.5 else None
+    q, k, v = points_of(rng, table, m), points_of(rng, table, n), points_of(rng, table, n) if averages else None
+    by_edge = len(w), len(table), 2
+    more = (output(*by_edge), output(m, d)) if averages else (None, None)
+    given = [q, k, v, w.astype(draw.REAL), dw, normal(rng, m, d) if averages else None, table, indptr, indices]
+    outputs = [output(m, d), output(*by_edge), output(m, d), *more, np.zeros((m, len(table)))]
+    return [*given, *outputs, bool(rng.random() < 0.5)]
+
+
+def ref_metric_rows(
+    q, k, v, w, dw, grad, table, indptr, indices, dq, slopes, inner, value_slopes, directions, dshare, root
+):
+    w, q, k = w.reshape(-1).astype(float), q.astype(float), k.astype(float)
+    gq, gk, gv, shares = np.zeros(q.shape), np.zeros(k.shape), np.zeros(k.shape), np.zeros(dshare.shape)
+    for i, keys in enumerate(rows_of(indptr, indices, len(q), len(k))):
+        part = slice(indptr[i], indptr[i + 1])
+        by = np.zeros(len(keys)) if dw is None else dw.reshape(-1)[part].astype(float)
+        if v is not None and len(keys):
+            pull = means64(table, "midpoint", w[None, part], v[keys].astype(float))[1]
+            by_points, by_weights = pull(grad[i : i + 1].astype(float))
+            np.add.at(gv, keys, by_points)
+            by = by + by_weights[0]
+        gs = w[part] * (by - (w[part] * by).sum())
+        gq[i : i + 1], b, shares[i] = distances64(table, q[i : i + 1], k[keys], root)[1](-gs[None])
+        np.add.at(gk, keys, b)
+    assert close(keys_from(k, (inner, slopes, None, None), table, indptr, indices), gk)
+    if v is not None:
+        assert close(keys_from(v, (None, None, directions, value_slopes), table, indptr, indices), gv)
+    return [gq, None, inner64(table, q)[0], None, None, shares]
 
 
 def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, slopes, inner, dshare, root):
@@ -247,7 +292,7 @@ def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, slopes, inner, ds
             shares[i] += s
     if not lists:
         return [gq, gk, None, None, shares]
-    assert close(keys_from(k, inner, slopes, table, indptr, indices, True), gk)
+    assert close(keys_from(k, (inner, slopes, None, None), table, indptr, indices), gk)
     return [gq, None, None, inner64(table, q.astype(float))[0], shares]
 
 
@@ -317,13 +362,14 @@ def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, slopes, inner, d
             shift = weight @ (found.astype(float) - by_weights)
             gw[part if lists else (*at, i)] = by_weights + shift
     if dv is None:
-        assert close(keys_from(v, inner, slopes, table, indptr, indices, False), gv)
+        assert close(keys_from(v, (None, None, inner, slopes), table, indptr, indices), gv)
     return [None if dv is None else gv, None, None, gw]
 
 
 CASES = {
     "metric_attend": Case(make_metric, ref_metric),
     "metric_vjp": Case(make_metric_vjp, ref_metric_vjp),
+    "metric_rows": Case(make_metric_rows, ref_metric_rows),
     "metric_keys": Case(make_metric_keys, ref_metric_keys),
     "frechet": Case(make_frechet, ref_frechet),
     "mean_vjp": Case(make_mean_vjp, ref_mean_vjp, renew=renew_means),

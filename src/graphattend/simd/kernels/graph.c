@@ -53,11 +53,22 @@ void edge_dots(const Neighbors *n, const ByHead *by, isize head, isize first, is
     if (count) STOREW(out + count, splatw(out[count - 1]));
 }
 
+/* Writes a vector of columns but for the first `skip`, which were written before: the last vector
+ * of a row may overlap the one before. */
+#define STORE_FROM(v, lanes, store, skip, x, to)                                                   \
+    do {                                                                                           \
+        v stored = x;                                                                              \
+        if (!(skip)) store(to, stored);                                                            \
+        else                                                                                       \
+            for (int lane = 1; lane < lanes; lane++)                                               \
+                if (lane >= (skip)) (to)[lane] = stored[lane];                                     \
+    } while (0)
+
 /* `vectors` groups of columns: their sums stay in registers. */
 #define SUM_COLUMNS(name, v, lanes, all, load, store, multiply_add)                                \
-    INL void name(const int vectors, const Neighbors *n, const real *base, isize node_step,        \
-                  isize first, isize count, const real *weights, real factor, int add,             \
-                  real *out) {                                                                     \
+    INL void name(const int vectors, const isize skip, const Neighbors *n, const real *base,       \
+                  isize node_step, isize first, isize count, const real *weights, real factor,     \
+                  int add, real *out) {                                                            \
         v sum[8];                                                                                  \
         for (int i = 0; i < vectors; i++) sum[i] = all(0);                                         \
         for (isize e = 0; e < count; e++) {                                                        \
@@ -70,42 +81,16 @@ void edge_dots(const Neighbors *n, const ByHead *by, isize head, isize first, is
         for (int i = 0; i < vectors; i++) {                                                        \
             v whole = sum[i] * all(factor);                                                        \
             if (add) whole += load(out + lanes * i);                                               \
-            store(out + lanes * i, whole);                                                         \
+            STORE_FROM(v, lanes, store, skip, whole, out + lanes * i);                             \
         }                                                                                          \
     }
 SUM_COLUMNS(sum_wides, vw, WIDE, splatw, LOADW, STOREW, maddw)
-#if WIDE > 4
-SUM_COLUMNS(sum_fours, v4, 4, splat, LOAD, STORE, madd)
-#endif
-
-void edge_sum(const Neighbors *n, const ByHead *by, isize head, isize first, isize count,
-              const real *weights, real factor, int add, real *out) {
-    const real *base = by->data + head * by->head_step;
-    isize j = 0, step = by->node_step;
-#define SUM(some, vectors, lanes)                                                                  \
-    for (; j + vectors * lanes <= by->width; j += vectors * lanes)                                 \
-        some(vectors, n, base + j, step, first, count, weights, factor, add, out + j);
-    SUM(sum_wides, 8, WIDE)
-    SUM(sum_wides, 4, WIDE)
-    SUM(sum_wides, 1, WIDE)
-#if WIDE > 4
-    SUM(sum_fours, 2, 4)
-    SUM(sum_fours, 1, 4)
-#endif
-#undef SUM
-    for (; j < by->width; j++) {
-        real sum = 0;
-        for (isize e = 0; e < count; e++)
-            sum += weights[e] * base[neighbor(n, first + e) * step + j];
-        out[j] = factor * sum + (add ? out[j] : 0);
-    }
-}
 
 /* Some columns of edge_pull. */
 #define PULL_COLUMNS(name, v, lanes, all, load, store, multiply_add)                               \
-    INL void name(const int vectors, const Neighbors *n, const real *base, isize node_step,        \
-                  isize first, isize count, const real *pull, isize step, const real *scale,       \
-                  const real *from, real *out) {                                                   \
+    INL void name(const int vectors, const isize skip, const Neighbors *n, const real *base,       \
+                  isize node_step, isize first, isize count, const real *pull, isize step,         \
+                  const real *scale, const real *from, real *out) {                                \
         v sum[4], own[4];                                                                          \
         for (int i = 0; i < vectors; i++) sum[i] = all(0), own[i] = load(from + lanes * i);        \
         for (isize e = 0; e < count; e++) {                                                        \
@@ -115,31 +100,78 @@ void edge_sum(const Neighbors *n, const ByHead *by, isize head, isize first, isi
             for (int i = 0; i < vectors; i++)                                                      \
                 sum[i] = multiply_add(w, load(row + lanes * i) * f - own[i], sum[i]);              \
         }                                                                                          \
-        for (int i = 0; i < vectors; i++) store(out + lanes * i, load(out + lanes * i) + sum[i]);  \
+        for (int i = 0; i < vectors; i++) {                                                        \
+            v whole = load(out + lanes * i) + sum[i];                                              \
+            STORE_FROM(v, lanes, store, skip, whole, out + lanes * i);                             \
+        }                                                                                          \
     }
 PULL_COLUMNS(pull_wides, vw, WIDE, splatw, LOADW, STOREW, maddw)
+
 #if WIDE > 4
+SUM_COLUMNS(sum_fours, v4, 4, splat, LOAD, STORE, madd)
 PULL_COLUMNS(pull_fours, v4, 4, splat, LOAD, STORE, madd)
 #endif
 
+/* The remaining columns of a row by vectors of `lanes`. */
+#define REST(some, lanes)                                                                          \
+    while (width >= lanes && j < width) {                                                          \
+        isize skip = max_size(j + lanes - width, 0);                                               \
+        j -= skip;                                                                                 \
+        some(1, skip);                                                                             \
+        j += lanes;                                                                                \
+    }
+
+void edge_sum(const Neighbors *n, const ByHead *by, isize head, isize first, isize count,
+              const real *weights, real factor, int add, real *out) {
+    const real *base = by->data + head * by->head_step;
+    isize j = 0, width = by->width;
+#define WIDES(vectors, skip)                                                                       \
+    sum_wides(vectors, skip, n, base + j, by->node_step, first, count, weights, factor, add,       \
+              out + j)
+#define FOURS(vectors, skip)                                                                       \
+    sum_fours(vectors, skip, n, base + j, by->node_step, first, count, weights, factor, add,       \
+              out + j)
+    for (; j + 8 * WIDE <= width; j += 8 * WIDE) WIDES(8, 0);
+    for (; j + 4 * WIDE <= width; j += 4 * WIDE) WIDES(4, 0);
+    REST(WIDES, WIDE)
+#if WIDE > 4
+    REST(FOURS, 4)
+#endif
+#undef WIDES
+#undef FOURS
+    if (j == width) return;
+    v4 sum = splat(0); /* fewer than four columns */
+    for (isize e = 0; e < count; e++) {
+        const real *row = base + neighbor(n, first + e) * by->node_step;
+        sum = madd(splat(weights[e]), load_heads(row, width), sum);
+    }
+    sum *= splat(factor);
+    store_heads(add ? sum + load_heads(out, width) : sum, width, out);
+}
+
 void edge_pull(const Neighbors *n, const ByHead *by, isize first, isize count, const real *pull,
                isize step, const real *scale, const real *from, real *out) {
-    isize j = 0;
-#define PULL(some, vectors, lanes)                                                                 \
-    for (; j + vectors * lanes <= by->width; j += vectors * lanes)                                 \
-        some(vectors, n, by->data + j, by->node_step, first, count, pull, step, scale, from + j,   \
-             out + j);
-    PULL(pull_wides, 4, WIDE)
-    PULL(pull_wides, 1, WIDE)
+    isize j = 0, width = by->width;
+#define WIDES(vectors, skip)                                                                       \
+    pull_wides(vectors, skip, n, by->data + j, by->node_step, first, count, pull, step, scale,     \
+               from + j, out + j)
+#define FOURS(vectors, skip)                                                                       \
+    pull_fours(vectors, skip, n, by->data + j, by->node_step, first, count, pull, step, scale,     \
+               from + j, out + j)
+    for (; j + 4 * WIDE <= width; j += 4 * WIDE) WIDES(4, 0);
+    REST(WIDES, WIDE)
 #if WIDE > 4
-    PULL(pull_fours, 1, 4)
+    REST(FOURS, 4)
 #endif
-#undef PULL
-    for (; j < by->width; j++)
-        for (isize e = 0; e < count; e++) {
-            real row = row_at(by, neighbor(n, first + e), 0)[j];
-            out[j] += pull[e * step] * (row * (scale ? scale[e] : 1) - from[j]);
-        }
+#undef WIDES
+#undef FOURS
+    if (j == width) return;
+    v4 sum = load_heads(out, width), own = load_heads(from, width); /* fewer than four columns */
+    for (isize e = 0; e < count; e++) {
+        v4 row = load_heads(row_at(by, neighbor(n, first + e), 0), width);
+        sum = madd(splat(pull[e * step]), row * splat(scale ? scale[e] : 1) - own, sum);
+    }
+    store_heads(sum, width, out);
 }
 
 INL void sum_heads(const int vectors, const Neighbors *n, const ByHead *by, isize first,

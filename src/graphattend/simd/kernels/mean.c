@@ -143,8 +143,7 @@ static void unsettle(const Space *space, const real *out, real *mean) {
     for (isize k = 0; k < space->width; k++) mean[k] = factor * out[k];
 }
 
-/* Converts the gradient of the point to that of the mean's inner coordinates. */
-static void inner_gradient(const Space *space, const real *mean, const real *grad, real *inner) {
+void inner_gradient(const Space *space, const real *mean, const real *grad, real *inner) {
     isize d = space->width;
     if (space->kind == SPHERE) {
         real along = dot(grad, mean, d) / space->root;
@@ -213,8 +212,8 @@ Status KERNEL(frechet)(Call *call) {
 /* Gradients of one midpoint in inner coordinates. The gradient of point e is slopes[e * apart]
  * times f->direction plus slopes[e * apart + 1] times the point. Adds to `by_weights`. Returns 0 if
  * sums cancel. */
-static int midpoint_gradient(const Frechet *f, const real *grad, real *slopes, isize apart,
-                             real *by_weights) {
+static int dense_midpoint_gradient(const Frechet *f, const real *grad, real *slopes, isize apart,
+                                   real *by_weights) {
     isize n = f->count, d = f->space->width;
     real *total = f->step, *g = f->direction, c = f->space->c;
     int ball = f->space->kind == BALL || f->space->kind == SHEET;
@@ -386,13 +385,13 @@ Status KERNEL(mean_vjp)(Call *call) {
                 inner_gradient(space, f.mean, g, inner);
                 if (apart) {
                     real *to = (real *)slopes->data + 2 * (list.first * m.spaces.count + s);
-                    fine = midpoint_gradient(&f, inner, to, 2 * m.spaces.count, by_weights);
+                    fine = dense_midpoint_gradient(&f, inner, to, 2 * m.spaces.count, by_weights);
                     copy_row(f.direction, space->width,
                              (real *)outer->data + i * step(outer, 2) + space->at);
                     continue;
                 }
                 fine = curved ? frechet_gradient(&f, inner, rows, by_weights)
-                              : midpoint_gradient(&f, inner, own_slopes, 2, by_weights);
+                              : dense_midpoint_gradient(&f, inner, own_slopes, 2, by_weights);
                 if (!fine) break;
                 for (isize e = 0; e < list.count; e++) {
                     if (near)

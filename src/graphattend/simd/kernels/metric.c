@@ -142,10 +142,8 @@ typedef struct {
     real *scores, *square, *other; /* other: the product of the gaps, or |x + y|^2 on the sphere */
 } Room;
 
-/* Computes the squared lengths of straight lines in one space, and the other arguments of
- * `distance4`. Returns 0 if a row is not a point. */
-static int look(const Points *keys, const List *list, int s, const real *q, real gap,
-                const Room *room) {
+int sights(const Points *keys, const List *list, int s, const real *q, real gap, real *square,
+           real *other) {
     const Space *space = &keys->spaces->space[s];
     const real *here = q + space->at, *rows[4];
     real factor[4];
@@ -160,20 +158,20 @@ static int look(const Points *keys, const List *list, int s, const real *q, real
         if (space->kind != FLAT)
             for (int r = 0; r < 4; r++) {
                 Fact fact = fact_at(keys, at[r], s);
-                factor[r] = fact.factor, room->other[e + r] = fact.gap * gap;
+                factor[r] = fact.factor, other[e + r] = fact.gap * gap;
             }
         int scaled = space->kind == SHEET || space->kind == SPHERE;
-        STORE(room->square + e,
+        STORE(square + e,
               scaled ? apart4(1, rows, factor, here, space->width)
                      : apart4(0, rows, 0, here, space->width));
     }
     if (space->kind != SPHERE) return 1;
     for (isize e = 0; e < list->count; e++) {
         isize j = member(list, e);
-        real square = room->square[e];
-        room->other[e] = square > 3
+        real apart = square[e];
+        other[e] = apart > 3
             ? sum_square(point_at(keys, j, s), fact_at(keys, j, s).factor, here, space->width)
-            : 4 - square;
+            : 4 - apart;
     }
     return 1;
 }
@@ -186,7 +184,7 @@ static int row_scores(const Points *keys, const List *list, const real *q, const
     fill(room->scores, round_up(n, SPAN), 0);
     for (int s = 0; s < spaces->count; s++) {
         const Space *space = &spaces->space[s];
-        if (!look(keys, list, s, q, own[s].gap, room)) return 0;
+        if (!sights(keys, list, s, q, own[s].gap, room->square, room->other)) return 0;
         vx share = splatx(-space->share);
         for (isize e = n; e < round_up(n, SPAN); e++) room->square[e] = 0, room->other[e] = 1;
         for (isize e = 0; e < n; e += SPAN) {
@@ -207,16 +205,6 @@ static void hide(real *scores, isize n, const Mask *mask, isize row) {
         if (mask->added) scores[i] += mask->added[at];
         else if (!mask->allowed[at]) scores[i] = MINUS_INFINITY;
     }
-}
-
-/* out = sum of w[e] times the rows of the list, in one space; it is added to out where the list is
- * all rows. */
-static void list_sum(const Points *points, const List *list, int s, const real *w, real *out) {
-    const Space *space = &points->spaces->space[s];
-    if (list->near) {
-        ByHead rows = {(real *)points->data + space->at, 0, 1, space->width, points->step, 0};
-        edge_sum(list->near, &rows, 0, list->first, list->count, w, 1, 0, out);
-    } else add_weighted(point_at(points, 0, s), points->step, list->count, w, space->width, out);
 }
 
 /* The midpoint from copies of the rows, if the plain sums cancel. `wide` has space for 2 d doubles,

@@ -209,6 +209,80 @@ INL vx distances(const Space *space, vx square, vx other) {
     return splatx(2 / space->root) * asinhx(splatx(space->root) * vsqrtx(square / other));
 }
 
+/* The gradients of `distances` in metric_rows.c and metric_vjp.c: with w = y - x, a distance d(x,
+ * y) with gradient 1 has in inner coordinates the gradients beta w + gamma_x x and -beta w +
+ * gamma_y y:
+ *
+ *   flat    beta = -1 / |w|, gamma = 0
+ *   ball    beta = -2 / (|w| sqrt(a b + c|w|^2)), gamma_x = -beta c|w|^2 / a, gamma_y = -beta
+ * c|w|^2 / b, a and b the gaps of x and y sphere  beta = -r / sin t, gamma = beta |w|^2 / 2, t the
+ * angle
+ *
+ * Zero for points that are equal or opposite. */
+#ifdef F64
+#define COINCIDENT 1e-290
+#else
+#define COINCIDENT 1e-36f
+#endif
+#define SLOPES(name, v, m, all, choose, square_root)                                               \
+    INL void name(const Space *space, v square, v other, v gap, v *beta, v *gamma_x, v *gamma_y) { \
+        v zero = all(0), one = all(1), c = all(space->c);                                          \
+        v inside = space->kind == FLAT ? square                                                    \
+            : space->kind == SPHERE    ? square * other * all((real)0.25)                          \
+                                       : square * (other + c * square);                            \
+        v unit = all(space->kind == FLAT ? -1 : space->kind == SPHERE ? -1 / space->root : -2);    \
+        m same = (m)((space->kind == SPHERE ? inside : square) <= all(COINCIDENT));                \
+        *beta = choose(same, zero, unit / square_root(choose(same, one, inside)));                 \
+        *gamma_x = *gamma_y = zero;                                                                \
+        if (space->kind == SPHERE) *gamma_x = *gamma_y = *beta * square * all((real)0.5);          \
+        else if (space->kind != FLAT) {                                                            \
+            v bend = -*beta * c * square;                                                          \
+            *gamma_x = bend / gap, *gamma_y = bend * gap / other;                                  \
+        }                                                                                          \
+    }
+SLOPES(slopesx, vx, mx, splatx, selectx, vsqrtx)
+
+/* square[e] = |y - x|^2 of one space for the keys y of a list, and other[e] the product of the gaps
+ * or, on the sphere, |x + y|^2; up to a multiple of four. Returns 0 if a key is not a point. */
+#define sights K(sights)
+int sights(const Points *keys, const List *list, int s, const real *q, real gap, real *square,
+           real *other);
+
+INL ByHead in_space(const Points *points, int s) {
+    const Space *space = &points->spaces->space[s];
+    return (ByHead){(real *)points->data + space->at, 0, 1, space->width, points->step, 0};
+}
+/* out = sum of w[e] times the rows of the list, in one space; it is added to out where the list is
+ * all rows. */
+SHARED void list_sum(const Points *points, const List *list, int s, const real *w, real *out) {
+    ByHead rows = in_space(points, s);
+    if (list->near) edge_sum(list->near, &rows, 0, list->first, list->count, w, 1, 0, out);
+    else add_weighted(rows.data, rows.node_step, list->count, w, rows.width, out);
+}
+/* out[e] = x . the rows of the list, in one space */
+SHARED void list_dots(const Points *points, const List *list, int s, const real *x, real *out) {
+    ByHead rows = in_space(points, s);
+    if (list->near) edge_dots(list->near, &rows, 0, list->first, list->count, x, out);
+    else row_dots(rows.data, rows.node_step, list->count, x, rows.width, out);
+}
+
+/* Arrays for the gradient of one midpoint: one number for each point, with space for whole vectors,
+ * and rows. */
+typedef struct {
+    real *dots, *factors, *lambdas, *total, *inner;
+} Midpoint;
+
+/* Adds the gradients of the weights w, whose sum is one, given that of the midpoint in one space.
+ * The gradient of point e is slopes[e * step] times `direction` plus slopes[e * step + 1] times the
+ * point, in inner coordinates. Returns 0 if sums cancel. */
+#define midpoint_gradient K(midpoint_gradient)
+int midpoint_gradient(const Points *values, const List *list, int s, const real *w,
+                      const real *grad, const Midpoint *room, real *direction, real *slopes,
+                      isize step, real *by_weights);
+/* Converts the gradient of a point to that of its inner coordinates, which are `mean`. */
+#define inner_gradient K(inner_gradient)
+void inner_gradient(const Space *space, const real *mean, const real *grad, real *inner);
+
 /* The positions of four keys; beyond the end of the list, the last one is repeated. */
 INL void four(const List *list, isize e, isize *at) {
     for (int r = 0; r < 4; r++) at[r] = member(list, min_size(e + r, list->count - 1));

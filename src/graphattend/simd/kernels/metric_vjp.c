@@ -9,22 +9,16 @@
 #include "metric.h"
 #include "rows.h"
 
-#ifdef F64
-#define TINY 1e-290
-#else
-#define TINY 1e-36f
-#endif
-
 /* Zero for points that are equal or opposite. */
 static void slopes(const Space *space, const Sight *sight, const real *gap_of_q, const v4 *gap_of_k,
                    v4 *beta, v4 *gamma_q, v4 *gamma_k) {
     v4 zero = splat(0), one = splat(1), square = sight->square, c = splat(space->c);
-    m4 same = (m4)(square <= splat(TINY));
+    m4 same = (m4)(square <= splat(COINCIDENT));
     *gamma_q = *gamma_k = zero;
     if (space->kind == FLAT) *beta = select(same, zero, -one / vsqrt(select(same, one, square)));
     else if (space->kind == SPHERE) {
         v4 sine = square * sight->sum * splat((real)0.25);
-        same = (m4)(sine <= splat(TINY));
+        same = (m4)(sine <= splat(COINCIDENT));
         *beta = select(same, zero, splat(-1 / space->root) / vsqrt(select(same, one, sine)));
         *gamma_q = *gamma_k = *beta * square * splat((real)0.5);
     } else {
