@@ -135,7 +135,8 @@ def _narrowed(
 
 
 def _exponents_pullback(x: np.ndarray, w: np.ndarray, gh: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    gx = simd.matmul(gh, w) * factor - gh.sum(axis=-1, keepdims=True) * x * (factor * factor)
+    gx = simd.matmul(gh, w * factor)
+    gx -= gh.sum(axis=-1, keepdims=True) * (factor * factor) * x
     return gx, simd.matmul_tn(gh.reshape(-1, w.shape[0]), x.reshape(-1, x.shape[-1])) * factor
 
 

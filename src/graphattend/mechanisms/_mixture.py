@@ -429,7 +429,9 @@ class Routed(Attention):
             gw = None
             if grad_weights is not None:
                 gw = cotangent(grad_weights, "grad_weights", (edges,), q.dtype)
-            gq, gk, gv = (np.zeros(x.shape, x.dtype) for x in (q, k, v))
+            # Those of defaulted inputs are included in the gradients of the inputs they default to, and stay zero.
+            total: list[np.ndarray | None] = [None, None, None]
+            defaults = False, keys is None, values is None
             g_share = np.zeros_like(gates.shares)
             gp: Grads = {}
             for i, o, share, pull, w, part, kept in runs:
@@ -443,13 +445,12 @@ class Routed(Attention):
                     if w.ndim == 2:
                         gw_i = np.repeat(gw_i[:, None] / w.shape[1], w.shape[1], axis=1)
                 c = pull(share * g, gw_i)
-                gq += c.query
-                if keys is not None:  # else it is included in the gradient of the queries
-                    gk += c.keys
-                if values is not None:
-                    gv += c.values
+                for j, a in enumerate(c[:3]):
+                    if not defaults[j]:
+                        total[j] = a if (sum_j := total[j]) is None else np.add(sum_j, a, out=sum_j)
                 gp = add_grads(gp, {f"experts/{i}/{n}": a for n, a in c.parameters.items()})
             gx, gp["w_router"], gp["b_router"] = linear_pullback(q, p["w_router"], gates.pull(g_share))
+            gq, gk, gv = (np.zeros(x.shape, x.dtype) if a is None else a for a, x in zip(total, (q, k, v), strict=True))
             gq += gx
             return Gradients(gq, gk, gv, {n: gp.get(n, np.zeros_like(a)) for n, a in p.items()}, {})
 

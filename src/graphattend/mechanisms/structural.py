@@ -96,20 +96,24 @@ class StructuralAttention(Biased, DotProduct):
         x_q, x_k, s_q = q, k, s_k
         if featured:
             s_q = metadata.per_query["query_structural"]
-            x_q, x_k = q + simd.matmul(s_q, p["w_query"]), k + simd.matmul(s_k, p["w_key"])
+            x_q, x_k = simd.matmul(s_q, p["w_query"]), simd.matmul(s_k, p["w_key"])
+            x_q += q
+            x_k += k
         bias = (s_k @ p["bias"])[graph.indices] if biased else None
 
         def pull(gq: np.ndarray, gk: np.ndarray, gs: np.ndarray, g_gain: np.ndarray | None) -> tuple[Any, ...]:
             gp: Grads = {}
             # Each edge has its own gradient of the features that it reads: gs · (bias + factor · W_key x_q).
-            by_row = np.zeros_like(s_q)
+            by_row = np.zeros(s_q.shape, s_q.dtype)
             if biased:
                 gp["bias"] = np.bincount(graph.indices, gs, len(s_k)).astype(s_k.dtype) @ s_k
                 by_row += p["bias"]
             if featured:
-                gp |= {"w_query": s_q.T @ gq, "w_key": s_k.T @ gk}
+                gp |= {"w_query": simd.matmul_tn(s_q, gq), "w_key": simd.matmul_tn(s_k, gk)}
                 by_row += simd.matmul_nt(x_q, p["w_key"]) * q.dtype.type(self.factor)
-            return gq, gk, gp, {"structural_features": gs[:, None] * by_row[graph.targets]}
+            by_edge = np.repeat(by_row, np.diff(graph.indptr), axis=0)
+            by_edge *= gs[:, None]
+            return gq, gk, gp, {"structural_features": by_edge}
 
         return EdgeScores(x_q, x_k, self.factor, bias, pull=pull)
 

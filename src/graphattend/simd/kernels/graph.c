@@ -174,37 +174,55 @@ void edge_pull(const Neighbors *n, const ByHead *by, isize first, isize count, c
     store_heads(sum, width, out);
 }
 
-INL void sum_heads(const int vectors, const Neighbors *n, const ByHead *by, isize first,
-                   isize count, const real *weights, isize lanes, const real *factor, int add,
-                   isize column, real *out, isize head_step) {
-    const real *base = by->data + column;
-    v4 sum[8];
-    isize head[8];
-    for (int v = 0; v < vectors; v++) sum[v] = splat(0), head[v] = (column + 4 * v) / by->width;
-    for (isize e = 0; e < count; e++) {
-        fetch_row(n, base, by->node_step, 4 * vectors, first + e);
-        const real *row = base + neighbor(n, first + e) * by->node_step;
-        for (int v = 0; v < vectors; v++)
-            sum[v] = madd(splat(weights[e * lanes + head[v]]), LOAD(row + 4 * v), sum[v]);
+/* Columns of edge_sum_heads; each vector lies in one head. */
+#define HEAD_COLUMNS(name, v, lane_count, all, load, store, multiply_add)                          \
+    INL void name(const int vectors, const Neighbors *n, const ByHead *by, isize first,            \
+                  isize count, const real *weights, isize lanes, const real *factor, int add,      \
+                  isize column, real *out, isize head_step) {                                      \
+        const real *base = by->data + column;                                                      \
+        v sum[8];                                                                                  \
+        isize head[8];                                                                             \
+        for (int i = 0; i < vectors; i++)                                                          \
+            sum[i] = all(0), head[i] = (column + lane_count * i) / by->width;                      \
+        for (isize e = 0; e < count; e++) {                                                        \
+            fetch_row(n, base, by->node_step, lane_count * vectors, first + e);                    \
+            const real *row = base + neighbor(n, first + e) * by->node_step;                       \
+            for (int i = 0; i < vectors; i++)                                                      \
+                sum[i] = multiply_add(all(weights[e * lanes + head[i]]),                           \
+                                      load(row + lane_count * i), sum[i]);                         \
+        }                                                                                          \
+        for (int i = 0; i < vectors; i++) {                                                        \
+            real *to =                                                                             \
+                out + (column + lane_count * i - head[i] * by->width) + head[i] * head_step;       \
+            v whole = sum[i] * all(factor[head[i]]);                                               \
+            if (add) whole += load(to);                                                            \
+            store(to, whole);                                                                      \
+        }                                                                                          \
     }
-    for (int v = 0; v < vectors; v++) {
-        real *to = out + (column + 4 * v - head[v] * by->width) + head[v] * head_step;
-        v4 whole = sum[v] * splat(factor[head[v]]);
-        if (add) whole += LOAD(to);
-        STORE(to, whole);
-    }
-}
+HEAD_COLUMNS(sum_heads, v4, 4, splat, LOAD, STORE, madd)
+#if WIDE > 4
+HEAD_COLUMNS(sum_wide_heads, vw, WIDE, splatw, LOADW, STOREW, maddw)
+#endif
 
 void edge_sum_heads(const Neighbors *n, const ByHead *by, isize first, isize count,
                     const real *weights, isize lanes, const real *factor, int add, real *out,
                     isize head_step) {
     isize columns = by->heads * by->width, column = 0;
-    for (; FULL && column + 32 <= columns; column += 32)
-        sum_heads(8, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
-    for (; column + 16 <= columns; column += 16)
-        sum_heads(4, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
-    for (; column < columns; column += 4)
-        sum_heads(1, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
+#define SUM(some, vectors, lane_count)                                                             \
+    for (; column + lane_count * vectors <= columns; column += lane_count * vectors)               \
+        some(vectors, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
+#if WIDE > 4
+    if (by->width % WIDE == 0) {
+        SUM(sum_wide_heads, 4, WIDE)
+        SUM(sum_wide_heads, 1, WIDE)
+    }
+#endif
+    if (FULL) {
+        SUM(sum_heads, 8, 4)
+    }
+    SUM(sum_heads, 4, 4)
+    SUM(sum_heads, 1, 4)
+#undef SUM
 }
 
 /* Four heads of 4 `groups` columns, of some edges at once. */

@@ -261,6 +261,23 @@ Status KERNEL(graph_attend_vjp)(Call *call) {
     return DONE;
 }
 
+/* w = some heads' weights of one list's edges, which stand at `order`; 1 without weights. */
+static void weights_at(const ByEdge *weights, const Index *order, isize first, isize count, isize h,
+                       isize heads, real *w) {
+    const real *from = weights->data + h;
+    isize step = weights->edge_step;
+    if (!weights->data) fill(w, count * heads, 1);
+    else if (heads == 1 && order->narrow)
+        for (isize e = 0; e < count; e++) w[e] = from[order->narrow[first + e] * step];
+    else
+        for (isize e = 0; e < count; e++) {
+            const real *at = from + index_at(order, first + e) * step;
+            isize r = 0;
+            for (; r + 4 <= heads; r += 4) STORE(w + e * heads + r, LOAD(at + r));
+            for (; r < heads; r++) w[e * heads + r] = at[r];
+        }
+}
+
 Status KERNEL(graph_sum)(Call *call) {
     const Array *a = call->array;
     ByHead x = by_head(&a[graph_sum_x]), out = by_head(&a[graph_sum_out]);
@@ -280,22 +297,15 @@ Status KERNEL(graph_sum)(Call *call) {
         add = call->number[graph_sum_add] != 0;
     isize heads = narrow ? x.heads : 1; /* at once */
     real scale = (real)call->number[graph_sum_scale],
-         *w = workspace_get((usize)((n.longest + 2) * heads) * sizeof(real));
+         *w = workspace_get((usize)((n.longest + 1) * heads) * sizeof(real));
     if (!w) return NO_MEMORY;
-    real *factor = w + n.longest * heads, *ones = factor + heads;
-    fill(factor, heads, scale), fill(ones, heads, 1);
+    real *factor = w + n.longest * heads;
+    fill(factor, heads, scale);
     void *state = work_begin((double)n.edges * (double)x.heads * (double)x.width);
     for (isize i = 0; i < out.nodes; i++) {
         isize first = (isize)n.start[i], degree = (isize)n.start[i + 1] - first;
         for (isize h = 0; h < x.heads; h += heads) {
-            for (isize e = 0; e < degree; e++) {
-                const real *from = ones;
-                if (weights.data)
-                    from = weights.data + index_at(&order, first + e) * weights.edge_step + h;
-                isize r = 0;
-                for (; r + 4 <= heads; r += 4) STORE(w + e * heads + r, LOAD(from + r));
-                for (; r < heads; r++) w[e * heads + r] = from[r];
-            }
+            weights_at(&weights, &order, first, degree, h, heads, w);
             if (narrow)
                 edge_sum_heads(&n, &x, first, degree, w, heads, factor, add, row_at(&out, i, 0),
                                out.head_step);
