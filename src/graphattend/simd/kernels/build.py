@@ -204,10 +204,10 @@ class Platform(NamedTuple):
 
 _X86 = {"avx512": ("x86_64_v4", 4), "avx2": ("x86_64_v3", 3), "sse4": ("x86_64_v2", 2)}
 _ARM = {"neon": ("generic", 1)}
-_WINDOWS = ("-Wl,/Brepro",)  # no build time in the file
+_WINDOWS = ("-nostdlib", "-Wl,/Brepro")  # no build time in the file
 # The module is loaded by its path. Without an install name, it would contain the path where it was linked.
 _DARWIN = ("-nostdlib", "-Wl,-undefined,dynamic_lookup", "-Wl,-install_name,@rpath/graphattend")
-# The modules need no libc, so the same file runs with glibc and musl. On Windows they need its stack probe.
+# The modules need no libc, so the same file runs with glibc and musl. On Windows too: see python/windows.c.
 _LINUX = "manylinux_2_17_{0}.manylinux2014_{0}.musllinux_1_1_{0}"
 
 #: Every platform with native kernels.
