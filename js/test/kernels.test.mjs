@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { AttentionError as Other } from "graphattend";
 import { AttentionError, UnsupportedError, load } from "graphattend/kernels";
 import { answer, compare } from "./kernel-table.mjs";
-import { js } from "./setup.mjs";
+import { js, relaxedSimd } from "./setup.mjs";
 
 const table = JSON.parse(readFileSync(`${js}test/kernel-cases.json`, "utf8"));
 
@@ -42,11 +42,8 @@ describe("the table of Python's answers", async () => {
     assert.match(compare(found, c.expected), /differs at 0/);
   });
   it("relaxed SIMD answers the same, where the engine has it", () => {
-    const printed = execFileSync(
-      process.execPath,
-      ["--no-warnings", "--experimental-wasm-relaxed-simd", "test/kernels-check.mjs"],
-      { cwd: js, encoding: "utf8" },
-    );
+    const options = ["--no-warnings", ...relaxedSimd, "test/kernels-check.mjs"];
+    const printed = execFileSync(process.execPath, options, { cwd: js, encoding: "utf8" });
     assert.deepEqual(JSON.parse(printed), { backend: "wasm-relaxed-simd", count: table.length, faults: [] });
   });
 });

@@ -4,12 +4,12 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import { distribution, js } from "./setup.mjs";
+import { distribution, js, relaxedSimd } from "./setup.mjs";
 
 const run = promisify(execFile);
 const [MB, PAGES] = [2 ** 20, 16]; // bytes, and the number of WebAssembly pages in them
 const ALL = process.env.GRAPHATTEND_ALL === "1";
-const flags = ["--no-warnings", "--experimental-wasm-relaxed-simd"];
+const flags = ["--no-warnings", ...relaxedSimd];
 
 async function limited(megabytes, ...words) {
   const { NODE_TEST_CONTEXT, ...env } = process.env;

@@ -8,6 +8,9 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 export const js = fileURLToPath(new URL("..", import.meta.url));
 
+/** Node.js 20 has relaxed SIMD behind a flag, which later versions do not know. */
+export const relaxedSimd = parseInt(process.versions.node) < 22 ? ["--experimental-wasm-relaxed-simd"] : [];
+
 /** Return the last line of a command's output. */
 export const lastLine = (text) => text.trim().split("\n").at(-1);
 
