@@ -244,7 +244,7 @@ def means_vjp(
 ) -> tuple[Array, Array] | None:
     """Compute the gradients of v and the weights, for Fréchet means if `means` is given, else for midpoints.
 
-    The gradient of v has the leading axes of the batch. It is written to `out` if given. With lists, `means` must be given.
+    The gradient of v has the leading axes of the batch and is written to `out` if given. With lists, `means` must be given.
     """
     kernel, spaces = kernel_ops.current(), metric.spaces
     lead = grad.shape[:-2]
