@@ -149,7 +149,7 @@ def attention_vjp(
     lead = grad.shape[:-2]
     dq, shares = np.empty((*lead, *q.shape[-2:]), q.dtype), np.empty((q.shape[-2], len(metric.spaces)))
     dk = np.empty((*lead, *k.shape[-2:]), q.dtype) if out is None else out
-    arguments = q, k, weights, grad, metric.spaces, None, None, dq, dk, None, None, shares, metric.root
+    arguments = q, k, weights, grad, metric.spaces, dq, dk, shares, metric.root
     return (dq, dk, shares.sum(axis=0)) if kernel_ops.current().metric_vjp(*arguments) else None
 
 
@@ -244,11 +244,12 @@ def means_vjp(
 ) -> tuple[Array, Array] | None:
     """Compute the gradients of v and the weights, for Fréchet means if `means` is given, else for midpoints.
 
-    The gradient of v has the leading axes of the batch and is written to `out` if given. With lists, `means` must be given.
+    The gradient of v has the leading axes of the batch, and is written to `out` if given. With lists, `means` must be
+    given.
     """
     kernel, spaces = kernel_ops.current(), metric.spaces
     lead = grad.shape[:-2]
     dw = np.empty((*lead, *weights.shape[-2:]) if lists is None else weights.shape, v.dtype)
     dv = np.empty((*lead, *v.shape[-2:]), v.dtype) if out is None else out
-    arguments = v, weights, grad, means, spaces, *_split(lists), dv, None, None, dw
+    arguments = v, weights, grad, means, spaces, *_split(lists), dv, dw
     return (dv, dw) if kernel.mean_vjp(*arguments) else None

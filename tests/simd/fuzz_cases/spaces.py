@@ -155,21 +155,11 @@ def ref_metric(q, k, v, table, indptr, indices, mask, gain, out, weights, mixtur
 
 def make_metric_vjp(rng):
     table, d = spaces_of(rng)
-    m, n = size(rng, 6), size(rng, 20)
-    indptr, indices = lists_or_not(rng, m, n)
-    b = lead(rng) if indices is None else ()
-    shape = (*b, m, n) if indices is None else indices.shape
-    w, g = rng.random(shape).astype(draw.REAL), normal(rng, *shape)
-    outputs = [output(*b, m, d), *by_keys(table, indices, (*b, n, d), m, d), np.zeros((m, len(table)))]
+    b, m, n = lead(rng), size(rng, 6), size(rng, 20)
+    w, g = rng.random((*b, m, n)).astype(draw.REAL), normal(rng, *b, m, n)
+    outputs = [output(*b, m, d), output(*b, n, d), np.zeros((m, len(table)))]
     q, k = points_of(rng, table, *b, m), points_of(rng, table, n)
-    return [q, k, w, g, table, indptr, indices, *outputs, bool(rng.random() < 0.5)]
-
-
-def by_keys(table, indices, shape, m, d):
-    """Allocate the keys' gradients, or over a graph the slopes and rows from which `metric_keys` computes them."""
-    if indices is None:
-        return output(*shape), None, None
-    return None, output(len(indices), len(table), 2), output(m, d)
+    return [q, k, w, g, table, *outputs, bool(rng.random() < 0.5)]
 
 
 def inner64(table, x):
@@ -273,27 +263,16 @@ def ref_metric_rows(
     return [gq, None, inner64(table, q)[0], None, None, shares]
 
 
-def ref_metric_vjp(q, k, w, g, table, indptr, indices, dq, dk, slopes, inner, dshare, root):
-    lists, arrays = indices is not None, [q, k]
-    if not lists:
-        arrays += [w, g]
-    lead = dq.shape[:-2]
-    if lists:  # spoilt arrays may have more axes
-        w, g = w.reshape(-1), g.reshape(-1)
-    gq, gk, shares = np.zeros(dq.shape), np.zeros((*lead, *k.shape[-2:])), np.zeros(dshare.shape)
-    for at, (x, y, *rest) in entries(*arrays, np.zeros((*lead, 1, 1))):
-        for i, keys in enumerate(rows_of(indptr, indices, len(x), len(y))):
-            part = slice(indptr[i], indptr[i + 1]) if lists else i
-            weight, by = (a[part].astype(float) for a in ((w, g) if lists else rest[:2]))
-            gs = weight * (by - (weight * by).sum())
-            a, b, s = distances64(table, x[i : i + 1], y[keys], root)[1](-gs[None])
+def ref_metric_vjp(q, k, w, g, table, dq, dk, dshare, root):
+    gq, gk, shares = np.zeros(dq.shape), np.zeros(dk.shape), np.zeros(dshare.shape)
+    for at, (x, y, weights, by, _) in entries(q, k, w, g, np.zeros((*dq.shape[:-2], 1, 1))):
+        for i in range(len(x)):
+            gs = weights[i] * (by[i] - weights[i] @ by[i])
+            a, b, s = distances64(table, x[i : i + 1], y, root)[1](-gs[None])
             gq[(*at, i)] += a[0]
-            np.add.at(gk[at], keys, b)
+            gk[at] += b
             shares[i] += s
-    if not lists:
-        return [gq, gk, None, None, shares]
-    assert close(keys_from(k, (inner, slopes, None, None), table, indptr, indices), gk)
-    return [gq, None, None, inner64(table, q.astype(float))[0], shares]
+    return [gq, gk, shares]
 
 
 def make_frechet(rng):
@@ -327,7 +306,7 @@ def make_mean_vjp(rng):
         table,
         indptr,
         indices,
-        *by_keys(table, None if means is not None else indices, (*out.shape[:-2], *v.shape[-2:]), *out.shape[-2:]),
+        output(*out.shape[:-2], *v.shape[-2:]),
         output(*w.shape),
     ]
 
@@ -342,7 +321,7 @@ def renew_means(args):
         args[3] = means if means.shape == right.shape and close(means, right) else right
 
 
-def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, slopes, inner, dw):
+def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, dw):
     gv, gw = np.zeros((*grad.shape[:-2], *v.shape[-2:])), np.zeros(dw.shape)
     lists = indices is not None
     for at, (x, g, *rest) in entries(*([v, grad] if lists else [v, grad, w]), np.zeros((*gv.shape[:-2], 1, 1))):
@@ -361,9 +340,7 @@ def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, slopes, inner, d
             found = dw[part] if lists else dw[(*at, i)]
             shift = weight @ (found.astype(float) - by_weights)
             gw[part if lists else (*at, i)] = by_weights + shift
-    if dv is None:
-        assert close(keys_from(v, (None, None, inner, slopes), table, indptr, indices), gv)
-    return [None if dv is None else gv, None, None, gw]
+    return [gv, gw]
 
 
 CASES = {

@@ -6,12 +6,8 @@
 
 #ifdef F64
 #define PRECISE 1e-14
-#define CANCELLED 4e-3
-#define ROUGH 1e-8 /* gap of a point whose gradient loses too many digits to cancellation */
 #else
 #define PRECISE 1e-6f
-#define CANCELLED 0.05
-#define ROUGH 1e-2f
 #endif
 
 static real square_root(real x) { return vsqrt(splat(x))[0]; }
@@ -58,7 +54,7 @@ static real *edges_at(const Array *array, const Neighbors *near, const Batch *ba
                 : line_at(batch, operand, array, i);
 }
 
-/* The inner coordinates of a list's points in one space, unless rows = 0, and their gaps. */
+/* The inner coordinates of a list's points in one space, and their gaps. */
 static void gather(const Points *points, const List *list, int s, real *rows, real *gaps) {
     isize d = points->spaces->space[s].width;
     for (isize e = 0; e < list->count; e++) {
@@ -68,7 +64,7 @@ static void gather(const Points *points, const List *list, int s, real *rows, re
         if (list->near)
             fetch_row(list->near, points->data, points->step, points->spaces->width,
                       list->first + e);
-        if (rows) combine(fact.factor, from, 0, from, d, rows + e * d);
+        combine(fact.factor, from, 0, from, d, rows + e * d);
         gaps[e] = fact.gap;
     }
 }
@@ -88,17 +84,12 @@ typedef struct {
 } Room;
 
 /* Sets the points and shares of row i in space s; returns 0 if all weights are zero. Without
- * neighbour lists, all rows of a batch entry have the same points, which are kept. With `stays`
- * they are not copied if they are inner coordinates. */
+ * neighbour lists, all rows of a batch entry have the same points, which are kept. */
 static int place_row(const Means *m, const Points *values, const Room *room, int s, isize i,
-                     const List *list, int stays, Frechet *f) {
+                     const List *list, Frechet *f) {
+    if (m->near || i == 0) gather(values, list, s, room->points, room->gaps);
     f->space = &m->spaces.space[s], f->count = list->count;
-    f->points = room->points, f->stride = f->space->width;
-    if (stays && !m->near && (f->space->kind == FLAT || f->space->kind == BALL))
-        f->points = point_at(values, 0, s), f->stride = values->step;
-    if (m->near || i == 0)
-        gather(values, list, s, f->points == room->points ? room->points : 0, room->gaps);
-    f->gaps = room->gaps, f->weights = room->weights;
+    f->points = room->points, f->gaps = room->gaps, f->weights = room->weights;
     frechet_place(f, room->frechet);
     return share(edges_at(m->weights, m->near, &m->batch, m->at_weights, list, i), list->count,
                  room->weights);
@@ -188,7 +179,7 @@ Status KERNEL(frechet)(Call *call) {
                 List list = list_of(m.near, i, m.keys);
                 real *out = line_at(&m.batch, m.at_out, m.out, i) + space->at;
                 Frechet f;
-                if (!place_row(&m, &values, &room, s, i, &list, 0, &f)) {
+                if (!place_row(&m, &values, &room, s, i, &list, &f)) {
                     fill(space->kind == SHEET ? out - 1 : out,
                          space->width + (space->kind == SHEET), 0);
                     continue;
@@ -207,53 +198,6 @@ Status KERNEL(frechet)(Call *call) {
     work_end(state);
     workspace_free(points);
     return fine ? finished(bad) : DECLINED;
-}
-
-/* Gradients of one midpoint in inner coordinates. The gradient of point e is slopes[e * apart]
- * times f->direction plus slopes[e * apart + 1] times the point. Adds to `by_weights`. Returns 0 if
- * sums cancel. */
-static int dense_midpoint_gradient(const Frechet *f, const real *grad, real *slopes, isize apart,
-                                   real *by_weights) {
-    isize n = f->count, d = f->space->width;
-    real *total = f->step, *g = f->direction, c = f->space->c;
-    int ball = f->space->kind == BALL || f->space->kind == SHEET;
-    double mass = 0.0;
-    real largest = 0;
-    for (isize e = 0; e < n; e++) {
-        real lambda = ball ? 2 / f->gaps[e] : 1;
-        if (lambda > largest) largest = lambda;
-        f->dots[e] = f->weights[e] * lambda;
-        mass += (double)f->weights[e] * ((double)lambda - 1.0);
-    }
-    fill(total, d, 0);
-    add_weighted(f->points, f->stride, n, f->dots, d, total);
-    double square = square_of(total, d);
-    real by_mass = 0;
-    if (f->space->kind == FLAT) copy_row(grad, d, g);
-    else if (f->space->kind == SPHERE) {
-        real length = (real)__builtin_sqrt(square > 0.0 ? square : 1.0),
-             along = dot(grad, total, d) / (length * length);
-        for (isize k = 0; k < d; k++) g[k] = (grad[k] - along * total[k]) / length;
-    } else { /* m = total / (mass + root), root^2 = mass^2 - c|total|^2 */
-        double inner = mass * mass - (double)c * square,
-               root = __builtin_sqrt(inner > 0.0 ? inner : 0.0), divisor = mass + root;
-        if (largest > 2 / ROUGH || (largest > 2 / NEAR_BOUNDARY && inner < CANCELLED * mass * mass))
-            return 0;
-        if (divisor == 0.0) divisor = 1.0;
-        real by_divisor = (real)(-(double)dot(grad, total, d) / (divisor * divisor));
-        real by_root = (real)((double)by_divisor / (root == 0.0 ? 1.0 : root));
-        by_mass = (real)((double)by_divisor + (double)by_root * mass);
-        combine((real)(1.0 / divisor), grad, -by_root * c, total, d, g);
-    }
-    row_dots(f->points, f->stride, n, g, d, f->dots);
-    for (isize e = 0; e < n; e++) {
-        real w = f->weights[e], lambda = ball ? 2 / f->gaps[e] : 1, mixed = f->dots[e];
-        by_weights[e] += mixed * lambda + by_mass * (lambda - 1);
-        /* lambda = 2 / gap and gap = 1 - c|p|^2 */
-        slopes[e * apart] = w * lambda;
-        slopes[e * apart + 1] = ball ? c * lambda * lambda * w * (mixed + by_mass) : 0;
-    }
-    return 1;
 }
 
 /* |w|^2, w . z and w . m of w = p - m. */
@@ -316,38 +260,34 @@ static int frechet_gradient(Frechet *f, const real *grad, real *rows, real *by_w
 Status KERNEL(mean_vjp)(Call *call) {
     const Array *a = call->array, *grad = &a[mean_vjp_grad], *dv = &a[mean_vjp_dv],
                 *dw = &a[mean_vjp_dweights];
-    const Array *means = &a[mean_vjp_means], *slopes = &a[mean_vjp_slopes],
-                *outer = &a[mean_vjp_inner];
-    int exact = given(means), apart = given(slopes); /* whether points are left to metric_keys */
+    const Array *means = &a[mean_vjp_means];
+    int exact = given(means);
     Means m;
     Status status = get_means(&m, &a[mean_vjp_v], &a[mean_vjp_weights], &a[mean_vjp_spaces],
                               &a[mean_vjp_indptr], &a[mean_vjp_indices], grad);
     if (status == WRONG) return wrong(call, "mean_vjp: the arguments do not fit");
     if (status != DONE) return status;
     isize d = m.spaces.width, n = m.longest, facts = m.keys * m.spaces.count, core = m.near ? 1 : 2;
-    if (apart != (m.near && !exact) || apart != given(outer) || apart == given(dv) ||
-        (apart && !slopes->contiguous))
-        return DECLINED;
-    if ((!apart && (!same_batch(dv, grad) || len(dv, 1) != d || len(dv, 2) != m.keys)) ||
-        (apart &&
-         (slopes->shape[0] != m.edges || slopes->shape[1] != m.spaces.count ||
-          slopes->shape[2] != 2 || outer->shape[0] != m.rows || outer->shape[1] != d)) ||
+    if (!same_batch(dv, grad) || len(dv, 1) != d || len(dv, 2) != m.keys ||
         (core == 1 ? dw->ndim != 1 : !same_batch(dw, grad)) || dw->ndim < core ||
         len(dw, 1) != len(m.weights, 1) || (core == 2 && len(dw, 2) != m.rows) ||
         (exact && (len(means, 1) != d || len(means, 2) != m.rows)))
         return wrong(call, "mean_vjp: shapes differ");
-    int at_dv = apart ? 0 : batch_add(&m.batch, dv, 2),
-        at_dw = m.near ? 0 : batch_add(&m.batch, dw, 2);
+    int at_dv = batch_add(&m.batch, dv, 2), at_dw = m.near ? 0 : batch_add(&m.batch, dw, 2);
     int at_means = exact ? batch_add(&m.batch, means, 2) : 0;
     if (at_dv < 0 || at_dw < 0 || at_means < 0)
         return wrong(call, "mean_vjp: leading axes do not broadcast");
-    real *points =
-        workspace_get((usize)(n * (2 * d + 4) + frechet_room(n, d) + d + 16) * sizeof(real) +
-                      (usize)facts * sizeof(Fact));
+    isize edges = edge_room(n), width = round_up(d, 8);
+    real *points = workspace_get(
+        (usize)(2 * n * d + 7 * edges + 4 * width + frechet_room(n, d) + 8) * sizeof(real) +
+        (usize)facts * sizeof(Fact));
     if (!points) return NO_MEMORY;
     const Neighbors *near = m.near;
-    real *rows = points + n * d, *gaps = rows + n * d, *weights = gaps + n, *inner = weights + n,
-         *own_slopes = inner + d, *frechet = own_slopes + 2 * n;
+    real *rows = points + n * d, *gaps = rows + n * d, *weights = gaps + edges,
+         *slopes = weights + edges, *dots = slopes + 2 * edges, *inner = dots + 3 * edges,
+         *direction = inner + width, *frechet = direction + 3 * width;
+    Midpoint midpoint = {dots, dots + edges, dots + 2 * edges, direction + width,
+                         direction + 2 * width};
     Fact *all = (Fact *)(frechet + frechet_room(n, d) + 8);
     Room room = {points, gaps, weights, frechet};
     int fine = 1, once = !m.near && m.rows == 1; /* each row of dv is written once, without zeros */
@@ -356,15 +296,10 @@ Status KERNEL(mean_vjp)(Call *call) {
         Points values = {&m.spaces, (const real *)m.batch.at[m.at_v], step(m.v, 2), all, 0};
         fine = all_facts(&m.spaces, values.data, values.step, m.keys, all) &&
             (!exact || far_from_boundary(&m.spaces, all, m.keys));
-        for (isize j = 0; j < m.keys && !apart && !once; j++)
-            fill(line_at(&m.batch, at_dv, dv, j), d, 0);
+        for (isize j = 0; j < m.keys && !once; j++) fill(line_at(&m.batch, at_dv, dv, j), d, 0);
         for (isize i = 0; i < m.rows && fine; i++) {
             List list = list_of(m.near, i, m.keys);
             fill(edges_at(dw, m.near, &m.batch, at_dw, &list, i), list.count, 0);
-            if (!apart) continue;
-            isize by_edge = 2 * m.spaces.count;
-            fill((real *)slopes->data + list.first * by_edge, list.count * by_edge, 0);
-            fill((real *)outer->data + i * step(outer, 2), d, 0);
         }
         for (int s = 0; s < m.spaces.count && fine; s++)
             for (isize i = 0; i < m.rows && fine; i++) {
@@ -372,40 +307,38 @@ Status KERNEL(mean_vjp)(Call *call) {
                 List list = list_of(m.near, i, m.keys);
                 Frechet f;
                 int curved = exact && space->kind != FLAT;
-                if (!place_row(&m, &values, &room, s, i, &list, !curved, &f)) {
+                const real *w = edges_at(m.weights, m.near, &m.batch, m.at_weights, &list, i),
+                           *g = line_at(&m.batch, m.at_out, grad, i) + space->at;
+                real *by_weights = edges_at(dw, m.near, &m.batch, at_dw, &list, i);
+                if (!(curved ? place_row(&m, &values, &room, s, i, &list, &f)
+                             : share(w, list.count, weights))) {
                     for (isize j = 0; j < m.keys && once; j++)
                         fill(line_at(&m.batch, at_dv, dv, j) + space->at, space->width, 0);
                     continue;
                 }
-                real *by_weights = edges_at(dw, m.near, &m.batch, at_dw, &list, i);
-                const real *g = line_at(&m.batch, m.at_out, grad, i) + space->at;
-                if (exact)
+                if (curved) {
                     unsettle(space, line_at(&m.batch, at_means, means, i) + space->at, f.mean);
-                else if (space->kind == SHEET || space->kind == SPHERE) guess(&f);
-                inner_gradient(space, f.mean, g, inner);
-                if (apart) {
-                    real *to = (real *)slopes->data + 2 * (list.first * m.spaces.count + s);
-                    fine = dense_midpoint_gradient(&f, inner, to, 2 * m.spaces.count, by_weights);
-                    copy_row(f.direction, space->width,
-                             (real *)outer->data + i * step(outer, 2) + space->at);
-                    continue;
-                }
-                fine = curved ? frechet_gradient(&f, inner, rows, by_weights)
-                              : dense_midpoint_gradient(&f, inner, own_slopes, 2, by_weights);
+                    inner_gradient(space, f.mean, g, inner);
+                    fine = frechet_gradient(&f, inner, rows, by_weights);
+                } else
+                    fine = midpoint_gradient(&values, &list, s, weights, g, &midpoint, direction,
+                                             slopes, 2, by_weights);
                 if (!fine) break;
                 for (isize e = 0; e < list.count; e++) {
                     if (near)
                         fetch_row(near, (const real *)dv->data, step(dv, 2), d, list.first + e);
-                    real *to = line_at(&m.batch, at_dv, dv, member(&list, e)) + space->at,
+                    isize j = member(&list, e);
+                    real *to = line_at(&m.batch, at_dv, dv, j) + space->at,
                          *from = rows + e * space->width;
                     if (!curved)
-                        combine(own_slopes[2 * e], f.direction, own_slopes[2 * e + 1],
-                                f.points + e * f.stride, space->width, once ? to : from);
+                        combine(slopes[2 * e], direction,
+                                slopes[2 * e + 1] * fact_at(&values, j, s).factor,
+                                point_at(&values, j, s), space->width, once ? to : from);
                     if (once && curved) copy_row(from, space->width, to);
                     if (!once) add_scaled(to, from, 1, space->width);
                 }
             }
-        for (isize j = 0; j < m.keys && fine && !apart; j++)
+        for (isize j = 0; j < m.keys && fine; j++)
             outer_gradient(&m.spaces, values.data + j * values.step, all + j * m.spaces.count,
                            line_at(&m.batch, at_dv, dv, j));
     }

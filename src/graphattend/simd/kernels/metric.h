@@ -240,7 +240,12 @@ INL vx distances(const Space *space, vx square, vx other) {
             *gamma_x = bend / gap, *gamma_y = bend * gap / other;                                  \
         }                                                                                          \
     }
+SLOPES(slopes4, v4, m4, splat, select, vsqrt)
+#if WIDE > 4
 SLOPES(slopesx, vx, mx, splatx, selectx, vsqrtx)
+#else
+#define slopesx slopes4
+#endif
 
 /* square[e] = |y - x|^2 of one space for the keys y of a list, and other[e] the product of the gaps
  * or, on the sphere, |x + y|^2; up to a multiple of four. Returns 0 if a key is not a point. */
