@@ -57,7 +57,7 @@ def attend(attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any, a
             gw = gw.reshape(len(weights), -1)
             gw = gw if seen is None else np.ascontiguousarray(gw[:, seen])
         g_average, by_out, gp = pull_out(g[None])
-        slopes = _slopes(scores, k)
+        slopes = _slopes(scores, k, weights)
         grads = simd.single_vjp(scores.rows, k, v, weights, g_average, grad_weights=gw, slopes=slopes, **given)
         if grads is None:  # the kernel checks its own results
             return None
@@ -100,10 +100,19 @@ def result(
     return out, weights, pullback
 
 
-def _slopes(scores: SingleScores, keys: np.ndarray) -> np.ndarray | None:
-    """Return the slopes of the LeakyReLU at the scores (H, N), or None without LeakyReLU."""
+def _slopes(scores: SingleScores, keys: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
+    """Return the slopes of the LeakyReLU at the scores (H, N), or None without LeakyReLU.
+
+    The LeakyReLU keeps the sign of a score, so that a score is positive if its weight is larger than that of zero. One
+    score of each row, the highest, tells the weight of zero.
+    """
     slope = scores.options.get("slope", 1.0)
     if slope == 1:
         return None
-    s = simd.matmul_nt(scores.rows, keys) * keys.dtype.type(scores.options["scale"]) + scores.options["bias"]
-    return np.where(s > 0, s.dtype.type(1), s.dtype.type(slope))
+    real, heads = weights.dtype.type, np.arange(len(weights))
+    top, bias = weights.argmax(axis=-1), scores.options["bias"]
+    highest = np.einsum("hd,hd->h", scores.rows, keys[top]) * real(scores.options["scale"])
+    highest += np.broadcast_to(bias, weights.shape)[heads, top]
+    highest *= np.where(highest > 0, real(1), real(slope))
+    zero = weights[heads, top] * np.exp(-highest)
+    return np.where(weights > zero[:, None], real(1), real(slope))

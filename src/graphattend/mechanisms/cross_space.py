@@ -281,6 +281,10 @@ class CrossSpaceAttention(DotProduct):
 
         return out, w, pull
 
+    def _thirds(self, x: np.ndarray) -> list[np.ndarray]:
+        """Split (..., 3 D) into three parts."""
+        return [x[..., i * self.dim : (i + 1) * self.dim] for i in range(3)]
+
     def _fuse(
         self, parts: tuple[np.ndarray, ...], p: Params
     ) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[list[np.ndarray], Grads]]]:
@@ -294,7 +298,7 @@ class CrossSpaceAttention(DotProduct):
 
             def pull_concat(g: np.ndarray) -> tuple[list[np.ndarray], Grads]:
                 gx, gw, gb = linear_pullback(joined, p["w_fusion"], g)
-                return np.split(gx, 3, axis=-1), {"w_fusion": gw, "b_fusion": gb}
+                return self._thirds(gx), {"w_fusion": gw, "b_fusion": gb}
 
             return linear(joined, p["w_fusion"], p["b_fusion"]), pull_concat
         gate = simd.softmax(linear(joined, p["w_gate"], p["b_gate"]))
@@ -304,7 +308,7 @@ class CrossSpaceAttention(DotProduct):
             g_gate = softmax_pullback(gate, np.einsum("...sd,...d->...s", stack, g))
             gx, gw, gb = linear_pullback(joined, p["w_gate"], g_gate)
             direct = [gate[..., i, None] * g for i in range(3)]
-            return [a + b for a, b in zip(direct, np.split(gx, 3, axis=-1), strict=True)], {"w_gate": gw, "b_gate": gb}
+            return [a + b for a, b in zip(direct, self._thirds(gx), strict=True)], {"w_gate": gw, "b_gate": gb}
 
         return np.einsum("...s,...sd->...d", gate, stack), pull_gated
 

@@ -15,7 +15,7 @@ from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
 from ._base import Attention
 from ._boundary import Call, Inputs
-from ._gradients import Arrays, Gradients, Grads, Params, add_grads
+from ._gradients import Arrays, Gradients, Grads, Params
 from ._mechanism import SingleScores
 from ._options import divide_heads, option
 from ._size_limit import reserve
@@ -252,17 +252,19 @@ class EdgeFeaturedAttention(Attention):
             return None
         by_query, _, by_edge, _ = self._vectors(query.dtype)
         p = self._params(query.dtype)
+        vectors = np.stack((p["a_query"], p["a_key"]), axis=1)
         features = metadata.edge_features if metadata is not None else None
 
         def pull(g_rows: np.ndarray, gk: np.ndarray, gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
             total = gs.sum(axis=-1)
-            parts = [gat.vector_grads(total[:, None] * query, p, "w", "a_query")]
-            parts.append(gat.vector_grads(g_rows, p, "w", "a_key"))
+            by_vectors = np.stack((total[:, None] * query, g_rows), axis=1)  # gradients of W a_query and W a_key
+            a_query, a_key = simd.matmul(by_vectors, p["w"]).swapaxes(0, 1)
+            gp = {"w": simd.matmul_tn(by_vectors, vectors), "a_query": a_query, "a_key": a_key}
             gm: Grads = {}
             if features is not None:
-                parts.append(gat.vector_grads(simd.matmul(gs, features), p, "w_e", "a_edge"))
+                gp |= gat.vector_grads(simd.matmul(gs, features), p, "w_e", "a_edge")
                 gm["edge_features"] = simd.matmul_tn(gs, by_edge)
-            return total[None] @ by_query, gk, add_grads(*parts), gm
+            return total[None] @ by_query, gk, gp, gm
 
         return SingleScores(*scores, pull)
 

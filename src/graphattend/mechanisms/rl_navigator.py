@@ -128,8 +128,8 @@ class RLNavigator(Biased, Attention):
         aim = 2 * simd.matmul_nt(code, w_k) + bias
 
         def pull(g_aim: np.ndarray, gk: np.ndarray, by_squares: np.ndarray) -> tuple[Any, ...]:
-            by_sharp = np.vdot(np.broadcast_to(aim, g_aim.shape), g_aim) / sharp if sharp else 0 * sharp
             g_aim = unbroadcast(g_aim, aim.shape)
+            by_sharp = np.vdot(aim, g_aim) / sharp if sharp else 0 * sharp
             g_code = 2 * simd.matmul(g_aim, w_k)
             gp = {
                 "w_query": simd.matmul_tn(_flat(q), _flat(g_code)),
