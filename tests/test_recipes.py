@@ -384,7 +384,7 @@ import build_js_kernels
 import test_fuzz
 from fuzz_cases import dense
 
-kernels, module = Path(kernel_ops.__file__).parent / "kernels", kernel_ops.load(Path(sys.argv[1]))
+kernels, module = Path(kernel_ops.__file__).parent / "kernels", kernel_ops.load(Path(sys.argv[1]), f"_kernels_{sys.argv[3]}")
 kernel_ops.use(module)
 for dtype in (np.float32, np.float64):
     x = np.random.default_rng(0).standard_normal((3, 37)).astype(dtype)
@@ -452,7 +452,7 @@ def test_a_kernel_is_one_file_and_one_declaration(tmp_path):
     (built,) = build.build_native(platform, tmp_path)
 
     done = subprocess.run(
-        [sys.executable, "-c", KERNEL_CHECK, str(built), str(declared)],
+        [sys.executable, "-c", KERNEL_CHECK, str(built), str(declared), *build.PLATFORMS[platform].sets],
         cwd=tmp_path,
         env=os.environ
         | {

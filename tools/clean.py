@@ -52,7 +52,7 @@ def clean(root: Path) -> list[Path]:
     for stamp in root.glob("dist/.wheel-stamp-*"):
         remove(root / "dist" / Path(stamp.read_text().partition(" ")[2] or stamp.name).name)
         remove(stamp)
-    for kernels in (*root.glob("src/graphattend/simd/*.wasm"), *root.glob("src/graphattend/simd/kernels_*.abi3.so")):
+    for kernels in (*root.glob("src/graphattend/simd/*.wasm"), *root.glob("src/graphattend/simd/kernels*.abi3.so")):
         remove(kernels)
     for name, mark in STAMPED.items():
         folder = root / name

@@ -80,7 +80,7 @@ static Status run(Kernel kernel, const Operand *operands, int count) {
     Status kernel_##kernel##_f32(Call *);                                                          \
     Status call_##kernel(void);                                                                    \
     static const Operand operands_##kernel[] = {
-#define OPERAND(kernel, name, type, least, most, use) {#name, type, least, most, use},
+#define OPERAND(kernel, name, type, least, most, use) {type, least, most, use},
 #define KERNEL_END(kernel)                                                                         \
     }                                                                                              \
     ;                                                                                              \

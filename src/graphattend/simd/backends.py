@@ -10,14 +10,14 @@ from typing import Any, Final, NamedTuple
 from .._validate import near_miss
 from ..errors import UnsupportedError
 
-#: The kernel files of each backend with kernels, fastest first; see `kernels/build.py`.
+#: The file and the module in it of each backend with kernels, fastest first; see `kernels/build.py`.
 FILES: Final = {
-    "native-avx512": "kernels_avx512",
-    "native-avx2": "kernels_avx2",
-    "native-sse4": "kernels_sse4",
-    "native-neon": "kernels_neon",
-    "wasm-relaxed-simd": "kernels_relaxed",
-    "wasm-simd128": "kernels_simd128",
+    "native-avx512": ("kernels", "_kernels_avx512"),
+    "native-avx2": ("kernels", "_kernels_avx2"),
+    "native-sse4": ("kernels", "_kernels_sse4"),
+    "native-neon": ("kernels", "_kernels_neon"),
+    "wasm-relaxed-simd": ("kernels_relaxed", "_kernels"),
+    "wasm-simd128": ("kernels_simd128", "_kernels"),
 }
 #: All backends, fastest first. The last one works everywhere.
 NAMES: Final = (*FILES, "numpy")
@@ -51,13 +51,14 @@ def look_again() -> None:
 
 def _module(name: str) -> Any:
     """Return the backend's compiled kernels, or None if they are not installed or this machine cannot run them."""
-    path = Path(__file__).with_name(FILES[name] + _suffix(name.startswith("wasm")))
+    file, module = FILES[name]
+    path = Path(__file__).with_name(file + _suffix(name.startswith("wasm")))
     if not path.exists():
         return None
     from . import kernel_ops
 
     try:
-        return kernel_ops.load(path)
+        return kernel_ops.load(path, module)
     except ImportError:
         return None
 

@@ -30,13 +30,13 @@ _k: Any = None
 _empty = np.empty
 
 
-def load(path: Path) -> ModuleType:
-    """Load a compiled kernel module, which checks that NumPy's arrays have the layout that it expects.
+def load(path: Path, name: str = "_kernels") -> ModuleType:
+    """Load the kernel module `name` of a file. It checks that NumPy's arrays have the layout that it expects.
 
     Raises:
         ImportError: The file is missing, the machine lacks its instructions, or the layout differs.
     """
-    loader = ExtensionFileLoader("graphattend.simd._kernels", str(path))
+    loader = ExtensionFileLoader(f"graphattend.simd.{name}", str(path))
     module = importlib.util.module_from_spec(ModuleSpec(loader.name, loader, origin=str(path)))
     loader.exec_module(module)
     probe = np.zeros((3, 5), dtype=np.float32)

@@ -47,6 +47,10 @@ COMMON_FLAGS = (
 #: Kernels that are compiled for size in native wheels, because double divisions and roots take most of their time.
 SMALL = frozenset({"frechet", "mean"})
 
+#: What a native module contains for each instruction set besides the kernels. It runs before the processor is known, so
+#: it is compiled for the oldest one.
+IN_EACH_SET = frozenset({"cpu", "module"})
+
 #: Flags that compile a kernel for each dtype.
 ELEMENTS: dict[str, tuple[str, ...]] = {"f32": (), "f64": ("-DF64",)}
 
@@ -277,7 +281,7 @@ def build_native(name: str | None, output: Path | None = None) -> list[Path]:
     must then be the result of `host`.
 
     Returns:
-        The files that were written: ``kernels_avx2.abi3.so``, ...
+        The file that was written, ``kernels.abi3.so``. It contains a Python module for each instruction set.
 
     Raises:
         RuntimeError: There is no compiler, it failed, or the platform is unknown.
@@ -286,32 +290,28 @@ def build_native(name: str | None, output: Path | None = None) -> list[Path]:
         raise RuntimeError("there are no native kernels for this Python" if name is None else f"no platform {name!r}")
     goal, output = PLATFORMS[name], output or SOURCES.parent
     output.mkdir(parents=True, exist_ok=True)
-    included = headers()
     compiler, link = _toolchain(name)
-    written = []
+    included = headers()
+
+    def compiled(unit: Unit, where: str, *flags: str) -> Path:
+        command = [*compiler, *flags, *_remainders(unit), *unit.flags, "-c"]
+        return _cached(f"{unit.name}-{where}.o", command, [unit.source], [unit.source, *included])
+
+    units = modules()["kernels"]
+    once = [unit for unit in units if unit.source.parent != SOURCES and unit.name not in IN_EACH_SET]
+    objects = [compiled(unit, name) for unit in once]
     for instructions, (cpu, level) in goal.sets.items():
-        # cpu.c runs before the processor is known.
-        baseline, chosen = [*compiler, f"-DLEVEL={level}", "-c"], [*compiler, _cpu_flag(cpu), "-c"]
-        # Processors before 2013 get the small code of every kernel, which saves a fifth of it.
-        small = {unit.name for unit in modules()["kernels"] if instructions == "sse4" or unit.source.stem in SMALL}
-        objects = [
-            _cached(
-                f"{unit.name}-{name}-{instructions}.o",
-                [
-                    *(baseline if unit.name == "cpu" else chosen),
-                    *(("-Os",) if unit.name in small and unit.name != "cpu" else ()),
-                    *_remainders(unit),
-                    *unit.flags,
-                ],
-                [unit.source],
-                [unit.source, *included],
-            )
-            for unit in modules()["kernels"]
-        ]
-        file = f"kernels_{instructions}{goal.suffix}"
-        linked = _cached(f"{name}-{file}", [*link, *_python_library(goal)], objects, objects)
-        written.append(_install(linked, output / file))
-    return written
+        which = f"-DSET=_{instructions}"
+        for unit in units:
+            if unit.name in IN_EACH_SET:
+                objects.append(compiled(unit, f"{name}-{instructions}", which, f"-DLEVEL={level}"))
+            elif unit not in once:
+                # Processors before 2013 get the small code of every kernel, which saves a fifth of it.
+                small = instructions == "sse4" or unit.source.stem in SMALL
+                flags = [which, _cpu_flag(cpu), *(["-Os"] if small else [])]
+                objects.append(compiled(unit, f"{name}-{instructions}", *flags))
+    linked = _cached(f"{name}-kernels{goal.suffix}", [*link, *_python_library(goal)], objects, objects)
+    return [_install(linked, output / f"kernels{goal.suffix}")]
 
 
 def _toolchain(name: str) -> tuple[list[str], list[str]]:

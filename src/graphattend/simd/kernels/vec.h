@@ -14,13 +14,13 @@
 typedef double real;
 typedef long long whole;
 typedef unsigned long long bits;
-#define K(name) name##_f64
+#define K(name) IN_SET(name##_f64)
 enum { MANTISSA = 52 };
 #else
 typedef float real;
 typedef int whole;
 typedef unsigned bits;
-#define K(name) name##_f32
+#define K(name) IN_SET(name##_f32)
 enum { MANTISSA = 23 };
 #endif
 #define KERNEL(name) K(kernel_##name)

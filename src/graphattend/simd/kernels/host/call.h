@@ -9,6 +9,16 @@
 
 #include "array.h"
 
+/* A native module contains the kernels once for each of its instruction sets. SET, such as _avx2,
+ * is added to their names. */
+#ifdef SET
+#define IN_SET(name) JOIN(name, SET)
+#define JOIN(name, set) JOIN_(name, set)
+#define JOIN_(name, set) name##set
+#else
+#define IN_SET(name) name
+#endif
+
 typedef enum {
     DECLINED,
     DONE,
@@ -39,14 +49,12 @@ typedef enum { REAL, DOUBLE, BYTES, LONGS, INDEX, MASK, NUMBER, SIZE, FLAG } Typ
 typedef enum { READ, WRITE, STRIDED, MAYBE, MAYBE_WRITE, MAYBE_STRIDED } Use;
 
 typedef struct {
-    const char *name;
     Type type;
     int least, most; /* axes */
     Use use;
 } Operand;
 
 typedef struct {
-    const char *name;
     const Operand *operands;
     int count;
     Kernel float32, float64;

@@ -1,8 +1,9 @@
 /* The module's entry, which first checks the processor. Only this file is compiled for the oldest
  * processor; other code must not run on processors that lack its instructions. */
+#include "../host/call.h"
 #include "pyabi.h"
 
-PyObject *kernels_module(void); /* module.c */
+PyObject *IN_SET(kernels_module)(void); /* module.c */
 
 #ifdef __x86_64__
 enum {
@@ -55,8 +56,8 @@ static int level(void) { return 1; }
 #define LEVEL 1
 #endif
 
-EXPORT PyObject *PyInit__kernels(void) {
-    if (level() >= LEVEL) return kernels_module();
+EXPORT PyObject *IN_SET(PyInit__kernels)(void) {
+    if (level() >= LEVEL) return IN_SET(kernels_module)();
     PyErr_SetString(PyExc_ImportError,
                     "this processor or operating system lacks the instructions of these kernels");
     return 0;

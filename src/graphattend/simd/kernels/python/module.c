@@ -3,7 +3,7 @@
 
 /* The kernels, once for each dtype. */
 #define KERNEL_BEGIN(kernel)                                                                       \
-    extern Status kernel_##kernel##_f32(Call *), kernel_##kernel##_f64(Call *);
+    extern Status IN_SET(kernel_##kernel##_f32)(Call *), IN_SET(kernel_##kernel##_f64)(Call *);
 #define OPERAND(kernel, name, type, least, most, use)
 #define KERNEL_END(kernel)
 #include "../kernels.def"
@@ -12,13 +12,14 @@
 #undef KERNEL_END
 
 #define KERNEL_BEGIN(kernel) static const Operand operands_##kernel[] = {
-#define OPERAND(kernel, name, type, least, most, use) {#name, type, least, most, use},
+#define OPERAND(kernel, name, type, least, most, use) {type, least, most, use},
 #define KERNEL_END(kernel)                                                                         \
     }                                                                                              \
     ;                                                                                              \
     static PyObject *method_##kernel(PyObject *self, PyObject *const *args, isize count) {         \
-        static const Declaration declaration = {#kernel, operands_##kernel, kernel##_operands,     \
-                                                kernel_##kernel##_f32, kernel_##kernel##_f64};     \
+        static const Declaration declaration = {operands_##kernel, kernel##_operands,              \
+                                                IN_SET(kernel_##kernel##_f32),                     \
+                                                IN_SET(kernel_##kernel##_f64)};                    \
         (void)self;                                                                                \
         return call_kernel(&declaration, args, count);                                             \
     }
@@ -58,5 +59,5 @@ static PyModuleDef definition = {.base = {.refcount = 1},
                                  .size = -1,
                                  .methods = methods};
 
-PyObject *kernels_module(void);
-PyObject *kernels_module(void) { return PyModule_Create2(&definition, PYTHON_ABI_VERSION); }
+PyObject *IN_SET(kernels_module)(void);
+PyObject *IN_SET(kernels_module)(void) { return PyModule_Create2(&definition, PYTHON_ABI_VERSION); }
