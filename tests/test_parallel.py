@@ -21,9 +21,11 @@ def small_tasks(monkeypatch):
 
 @pytest.fixture(scope="module")
 def processes():
-    pool = _workers.processes(2)
-    yield pool
-    pool.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)  # Dask's clusters leave it in the environment
+        pool = _workers.processes(2)
+        yield pool
+        pool.shutdown()
 
 
 def bits_equal(a, b):

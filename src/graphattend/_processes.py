@@ -22,7 +22,7 @@ class Processes(ProcessPoolExecutor):
         super().__init__(count, multiprocessing.get_context("spawn"), _ignore_interrupts)
         self._threads = _blas.share(count)
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: object) -> Future[Any]:
         """As `ProcessPoolExecutor.submit`, which starts the processes."""
         with _blas.inherited(self._threads):
             return super().submit(fn, *args, **kwargs)

@@ -27,6 +27,4 @@ def test_the_test_exists(comes, cannot, file, name):
 def test_the_figures_are_those_of_the_runs():
     import gen_trust  # from tools/
 
-    assert gen_trust.PAGE.read_text("utf-8") == gen_trust.page(
-        gen_trust.json.loads(gen_trust.RESULTS.read_text("utf-8"))
-    )
+    assert gen_trust.PAGE.read_text("utf-8") == gen_trust.page(gen_trust.read(gen_trust.RESULTS))

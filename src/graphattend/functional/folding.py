@@ -105,36 +105,23 @@ def unfold_heads(
     Returns the output and ``pull(g) -> (g_average, g_gate or None, {parameter: gradient})``, with the factors `gate` of
     the heads, (..., H, 1, 1), if given.
     """
-    mixed, pull_values = unfold_values(average, w, p, heads)
-    out, pull_out = finish(mixed if gate is None else mixed * gate, p)
-
-    def pull(g: np.ndarray) -> tuple[np.ndarray, Any, _Grads]:
-        g_mixed, gp = pull_out(g)
-        g_gate = None
-        if gate is not None:
-            g_gate = (g_mixed * mixed).sum(axis=-1, keepdims=True)
-            g_mixed = g_mixed * gate
-        g_average, gp_v = pull_values(g_mixed)
-        return g_average, g_gate, gp | gp_v
-
-    return out, pull
-
-
-def unfold_values(
-    average: np.ndarray, w: np.ndarray, p: _Params, heads: int
-) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, _Grads]]]:
-    """Project averages (..., H, Dv) of the values, taken with weights (..., H, N), to heads (..., H, 1, E)."""
     w_v = _by_head(p["w_v"], heads)
-    out = simd.matmul(average[..., None, :], w_v)
+    mixed = simd.matmul(average[..., None, :], w_v)
     total = None
     if "b_v" in p:
         total = np.add.reduce(w, axis=-1)[..., None, None]  # zero for a query that sees no key
-        out = out + total * p["b_v"].reshape(heads, 1, -1)
+        mixed = mixed + total * p["b_v"].reshape(heads, 1, -1)
+    out, pull_out = finish(mixed if gate is None else mixed * gate, p)
 
-    def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:
-        gp = {"w_v": _weight_gradient(average, g[..., 0, :])}
+    def pull(g: np.ndarray) -> tuple[np.ndarray, Any, _Grads]:
+        g, gp = pull_out(g)
+        g_gate = None
+        if gate is not None:
+            g_gate = (g * mixed).sum(axis=-1, keepdims=True)
+            g = g * gate
+        gp["w_v"] = _weight_gradient(average, g[..., 0, :])
         if total is not None:
             gp["b_v"] = (g * total).reshape(-1, p["b_v"].size).sum(axis=0)
-        return simd.matmul_nt(g, w_v)[..., 0, :], gp
+        return simd.matmul_nt(g, w_v)[..., 0, :], g_gate, gp
 
     return out, pull

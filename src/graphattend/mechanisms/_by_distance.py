@@ -241,12 +241,11 @@ class ByDistance(Attention):
             gv, by_means = by_values
             gw = by_means if g_weights is None else by_means + g_weights
         arrays = done.q, done.k, done.v if averages else None, done.weights, g, gw
-        joined = done.joined and averages
-
-        def by_rows(*arrays: Any) -> tuple[Any, ...] | None:
-            return metric_ops.graph_vjp(*arrays, metric=metric, lists=lists, values_are_keys=joined)
-
-        found = by_rows(*arrays) or by_rows(*in_dtype(arrays, _DOUBLE))
+        options: dict[str, Any] = {"metric": metric, "lists": lists, "values_are_keys": done.joined and averages}
+        found = metric_ops.graph_vjp(*arrays, **options)
+        if found is None:  # as above
+            wide: Any = in_dtype(arrays, _DOUBLE)
+            found = metric_ops.graph_vjp(*wide, **options)
         if found is None:
             return None
         gq, gk, by_midpoints = in_dtype(found[:3], done.q.dtype)

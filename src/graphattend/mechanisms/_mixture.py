@@ -527,6 +527,8 @@ def as_members(value: object, dim: int, argument: str) -> tuple[Attention, ...]:
     return members
 
 
-def _checked(member: Attention, query: Any, keys: Any, values: Any, metadata: Any) -> VjpResult:
+def _checked(
+    member: Attention, query: ArrayLike, keys: ArrayLike, values: ArrayLike, metadata: GraphMetadata | None
+) -> VjpResult:
     """Run the checked pass of an expert with gradients."""
     return member._vjp_checked(query, keys, values, None, metadata, WITH_PULLBACK)

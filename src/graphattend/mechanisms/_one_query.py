@@ -91,9 +91,11 @@ def result(
             c = pull(g, gw)
         if c is None or not all_finite(c.q, *c.parameters.values(), *c.metadata.values()):
             return again()[2](grad_output, grad_weights)
+        with silence():
+            params = attn._params(out.dtype)
         parameters = {
             n: np.asarray(c.parameters[n], a.dtype) if n in c.parameters else np.zeros_like(a)
-            for n, a in attn._params(out.dtype).items()
+            for n, a in params.items()
         }
         return Gradients(c.q, c.k, c.v, parameters, no_gradients(metadata, out.dtype, c.metadata))
 
