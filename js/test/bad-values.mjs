@@ -110,6 +110,13 @@ export const KINDS = globalThis.process?.env.GRAPHATTEND_ALL
       "a large bigint",
     );
 
+/** Sizes that no memory has. */
+export const ABSURD = ["10^12", "2^53", "an array of 2^32 - 1", "a length that lies"].concat(
+  "10^12 numbers that are not there",
+  "10^12 rows of nothing",
+  "a shape that overflows",
+);
+
 /** Yield every typed array inside a value. */
 function* arrays(value, depth = 0) {
   if (ArrayBuffer.isView(value)) yield value;

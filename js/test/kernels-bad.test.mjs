@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { AttentionError, load } from "graphattend/kernels";
-import { BAD, callsOf, namesOf, outcome } from "./bad-values.mjs";
+import { ABSURD, BAD, callsOf, namesOf, outcome } from "./bad-values.mjs";
 import { argument } from "./kernel-table.mjs";
 import { js } from "./setup.mjs";
 
@@ -41,6 +41,29 @@ describe("options", () => {
     it(`${id}: in the place of options`, () =>
       check({ options }, ({ options }) => k[name](...Object.values(args), options), namesOf(c)));
   }
+});
+
+it("absurd sizes are refused, or taken as numbers, without computing", () => {
+  const slow = [];
+  for (const [id, { name, args, options, known }] of calls) {
+    const all = { ...args, ...Object.fromEntries([...known].map((option) => [option, options[option]])) };
+    for (const argument of Object.keys(all))
+      for (const kind of ABSURD) {
+        const given = { ...all, [argument]: BAD[kind]() };
+        const [positions, chosen] = [Object.keys(args), [...known]].map((names) =>
+          names.map((each) => [each, given[each]]),
+        );
+        const start = process.cpuUsage(); // of this process alone, however busy the machine is
+        try {
+          k[name](...positions.map(([, value]) => value), Object.fromEntries(chosen));
+        } catch (error) {
+          assert.ok(isTyped(error), `${id}: ${argument} = ${kind}: ${error}`);
+        }
+        const { user, system } = process.cpuUsage(start);
+        if (user + system > 100_000) slow.push(`${id}: ${argument} = ${kind}: ${user + system} µs`);
+      }
+  }
+  assert.deepEqual(slow, []);
 });
 
 describe("gradients", () => {

@@ -29,9 +29,11 @@ function globalNodes(given: unknown, keys: number): number[] {
     if (check.whole(given, "global_nodes", 0) > MOST_GLOBAL)
       throw invalid("global_nodes", `expected a whole number >= 0 and <= ${MOST_GLOBAL}, got ${given}`);
     nodes = Array.from({ length: given }, (_x, i) => i);
-  } else if (Array.isArray(given) || ArrayBuffer.isView(given))
+  } else if (Array.isArray(given) || ArrayBuffer.isView(given)) {
+    const count = look(() => (given as ArrayLike<unknown>).length, "global_nodes");
+    if (count > MOST_GLOBAL) throw invalid("global_nodes", `expected at most ${MOST_GLOBAL} positions, got ${count}`);
     nodes = look(() => Array.from(given as ArrayLike<unknown>), "global_nodes");
-  else throw invalid("global_nodes", `expected a list of positions >= 0 or their number, got ${check.show(given)}`);
+  } else throw invalid("global_nodes", `expected a list of positions >= 0 or their number, got ${check.show(given)}`);
   if (!nodes.every((i): i is number => Number.isInteger(i) && (i as number) >= 0)) {
     throw invalid(
       "global_nodes",
