@@ -138,7 +138,6 @@ def lint() -> list[list[str]]:
         [sys.executable, "tools/build_docs.py"],
         [sys.executable, "tools/check_links.py"],
         [sys.executable, "tools/check_licences.py"],
-        [sys.executable, "tools/gen_trust.py", "--check"],
     ]
     if (ROOT / "js" / "package.json").exists():
         commands.append([sys.executable, "tools/build_js.py"])  # web/ reads the types of the built package
