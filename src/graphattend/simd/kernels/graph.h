@@ -83,6 +83,16 @@ INL void fetch_row(const Neighbors *n, const real *base, isize node_step, isize 
 #endif
 }
 
+/* The same for numbers by edge, which a transposed list reads at `order`. */
+INL void fetch_edge(const Index *order, isize edges, const real *base, isize step, isize entry) {
+#ifndef __wasm__
+    if (entry + 2 * AHEAD < edges)
+        __builtin_prefetch(base + index_at(order, entry + 2 * AHEAD) * step);
+#else
+    (void)order, (void)edges, (void)base, (void)step, (void)entry;
+#endif
+}
+
 /* Number of elements for one number per edge of a list, in whole vectors. Some functions write
  * beyond the last edge, up to this size. */
 INL isize edge_room(isize count) { return round_up(count, 4) + 2 * WIDE; }

@@ -1,5 +1,5 @@
-/* Gradients of the keys and values of a graph, each summed over the rows that read it; metric_rows.c
- * would add to rows scattered in memory. */
+/* Gradients of the keys and values of a graph, each summed over the rows that read it;
+ * metric_rows.c would add to rows scattered in memory. */
 #include "kernels.h"
 #include "metric.h"
 #include "rows.h"
@@ -52,12 +52,13 @@ Status KERNEL(metric_keys)(Call *call) {
                       by_space = slopes[i]->strides[1] / slopes[i]->item;
                 real along = 0;
                 for (isize e = 0; e < count; e++) {
+                    fetch_edge(&order, n.edges, slope, by_edge, first + e);
                     const real *at = slope + index_at(&order, first + e) * by_edge + s * by_space;
                     pull[e] = at[0], along += at[1];
                 }
                 add_rows(1, &own, &along, space->width, to + space->at);
                 ByHead some = {rows[i].data + space->at, queries, 1, space->width,
-                               rows[i].node_step, 0};
+                               rows[i].node_step,        0};
                 edge_pull(&n, &some, first, count, pull, 1, 0, i ? none : own, to + space->at);
             }
         outer_gradient(&spaces, key, facts, to);

@@ -5,12 +5,20 @@
 
 /* The arrays of one row, with one number for each edge and space for whole vectors. */
 typedef struct {
-    real *shares, *by_weights, *by_scores; /* weights with sum one; gradients */
-    real *square, *other, *distance;       /* of each space, `apart` numbers each (see `sights`) */
-    real *whole, *beta, *bend;             /* the root of all squared distances; slopes */
+    real *weights, *shares, *by_weights, *by_scores; /* shares have the sum one */
+    real *square, *other, *distance; /* of each space, `apart` numbers each (see `sights`) */
+    real *whole, *beta, *bend;       /* the root of all squared distances; slopes */
     isize apart;
     Midpoint midpoint;
 } Row;
+
+static real row_sum(vx x) {
+#if WIDE > 4
+    return hsum(fold(x));
+#else
+    return hsum(x);
+#endif
+}
 
 /* The scores of one query. Writes the slopes of the keys, adds to dshare, and writes dq. */
 static void score_gradient(const Points *keys, const List *list, const real *q, const Fact *own,
@@ -33,26 +41,27 @@ static void score_gradient(const Points *keys, const List *list, const real *q, 
         const Space *space = &spaces->space[s];
         const real *distance = row->distance + s * row->apart, *x = q + space->at;
         real *to = dq + space->at, bent = 0;
-        vx gap = splatx(own[s].gap), share = splatx(-spaces->space[root ? 0 : s].share);
-        double sum = 0.0;
+        vx gap = splatx(own[s].gap), share = splatx(-spaces->space[root ? 0 : s].share),
+           bends = splatx(0), sums = bends;
         for (isize e = 0; e < n; e += SPAN) {
-            vx beta, gamma_q, gamma_k, g = LOADX(row->by_scores + e) * share;
+            vx beta, gamma_q, gamma_k, of_score = LOADX(row->by_scores + e), g = of_score * share,
+                                       d = LOADX(distance + e), w = d;
             if (root) {
-                vx w = LOADX(whole + e);
-                g = g * LOADX(distance + e) / selectx((mx)(w == splatx(0)), splatx(1), w);
+                w = LOADX(whole + e);
+                g = g * d / selectx((mx)(w == splatx(0)), splatx(1), w);
             }
             slopesx(space, LOADX(row->square + s * row->apart + e),
                     LOADX(row->other + s * row->apart + e), gap, &beta, &gamma_q, &gamma_k);
             STOREX(row->beta + e, beta * g);
             STOREX(row->bend + e, gamma_k * g);
-            STOREX(row->midpoint.dots + e, gamma_q * g);
+            bends = maddx(gamma_q, g, bends), sums = maddx(of_score, w, sums);
         }
         for (isize e = 0; e < n; e++) {
             real *slope = slopes + 2 * (e * count + s);
-            slope[0] = row->beta[e], slope[1] = row->bend[e], bent += row->midpoint.dots[e];
-            sum += (double)row->by_scores[e] * (double)(root ? whole : distance)[e];
+            slope[0] = row->beta[e], slope[1] = row->bend[e];
         }
-        dshare[s] = -sum;
+        bent = row_sum(bends);
+        dshare[s] = -(double)row_sum(sums);
         int scaled = space->kind == SHEET || space->kind == SPHERE;
         for (isize e = 0; scaled && e < n; e++)
             row->midpoint.factors[e] = fact_at(keys, member(list, e), s).factor;
@@ -104,7 +113,7 @@ Status KERNEL(metric_rows)(Call *call) {
     if (!fits) return wrong(call, "metric_rows: shapes differ");
     isize apart = edge_room(round_up(n.longest, SPAN)), facts = keys * count;
     real *numbers =
-        workspace_get((usize)(apart * (3 * count + 9) + 2 * round_up(d, 8)) * sizeof(real) +
+        workspace_get((usize)(apart * (3 * count + 10) + 2 * round_up(d, 8)) * sizeof(real) +
                       (usize)(2 * facts + count) * sizeof(Fact));
     if (!numbers) return NO_MEMORY;
     real *free = numbers;
@@ -112,8 +121,9 @@ Status KERNEL(metric_rows)(Call *call) {
                .square = take(&free, count * apart),
                .other = take(&free, count * apart),
                .distance = take(&free, count * apart)};
-    row.shares = take(&free, apart), row.by_weights = take(&free, apart),
-    row.by_scores = take(&free, apart), row.whole = take(&free, apart);
+    row.weights = take(&free, apart), row.shares = take(&free, apart),
+    row.by_weights = take(&free, apart), row.by_scores = take(&free, apart),
+    row.whole = take(&free, apart);
     row.beta = take(&free, apart), row.bend = take(&free, apart);
     row.midpoint = (Midpoint){take(&free, apart), take(&free, apart), take(&free, apart),
                               take(&free, round_up(d, 8)), take(&free, round_up(d, 8))};
@@ -132,11 +142,15 @@ Status KERNEL(metric_rows)(Call *call) {
         const real *own_weights = w.data + list.first * w.edge_step;
         real *here = row_at(&inner, i, 0), *slope[2], total = 0;
         for (int s = 0; s <= averages; s++) slope[s] = (real *)slopes[s]->data + at;
-        for (isize e = 0; e < edges; e++) total += own_weights[e * w.edge_step];
+        isize whole = round_up(edges, SPAN);
         for (isize e = 0; e < edges; e++) {
-            row.shares[e] = total > 0 ? own_weights[e * w.edge_step] / total : 0;
+            row.weights[e] = own_weights[e * w.edge_step], total += row.weights[e];
             row.by_weights[e] = dw.data ? dw.data[(list.first + e) * dw.edge_step] : 0;
         }
+        for (isize e = edges; e < whole; e++) row.weights[e] = row.by_weights[e] = 0;
+        vx inverse = splatx(total > 0 ? 1 / total : 0), means = splatx(0);
+        for (isize e = 0; e < whole; e += SPAN)
+            STOREX(row.shares + e, LOADX(row.weights + e) * inverse);
         for (int s = 0; s < count && averages && fine; s++) {
             isize first = spaces.space[s].at;
             real *direction = row_at(&directions, i, 0) + first;
@@ -154,18 +168,22 @@ Status KERNEL(metric_rows)(Call *call) {
         fine = fine && all_facts(&spaces, row_at(&q, i, 0), 0, 1, own);
         if (!fine) break;
         inner_row(&spaces, row_at(&q, i, 0), own, here);
-        real mean = 0;
-        for (isize e = 0; e < edges; e++) {
-            real share = own_weights[e * w.edge_step];
-            mean += share == 0 ? 0 : share * row.by_weights[e];
+        for (isize e = 0; e < whole;
+             e += SPAN) { /* a weight of zero may have an infinite gradient */
+            vx some = LOADX(row.weights + e), none = splatx(0);
+            means += selectx((mx)(some == none), none, some * LOADX(row.by_weights + e));
         }
-        for (isize e = 0; e < edges; e++) {
-            real share = own_weights[e * w.edge_step];
-            row.by_scores[e] = share == 0 ? 0 : share * (row.by_weights[e] - mean);
+        vx mean = splatx(row_sum(means));
+        for (isize e = 0; e < whole; e += SPAN) {
+            vx some = LOADX(row.weights + e), none = splatx(0);
+            STOREX(row.by_scores + e,
+                   selectx((mx)(some == none), none, some * (LOADX(row.by_weights + e) - mean)));
         }
-        for (isize e = edges; e < round_up(edges, SPAN); e++) row.by_scores[e] = 0;
-        for (int s = 0; s < count; s++)
-            sights(&to, &list, s, here, own[s].gap, row.square + s * apart, row.other + s * apart);
+        for (int s = 0; s < count; s++) {
+            real *square = row.square + s * apart, *other = row.other + s * apart;
+            sights(&to, &list, s, here, own[s].gap, square, other);
+            for (isize e = edges; e < whole; e++) square[e] = 0, other[e] = 1;
+        }
         score_gradient(&to, &list, here, own, root, &row, slope[0], row_at(&dq, i, 0),
                        (double *)(dshare->data + i * dshare->strides[0]));
         outer_gradient(&spaces, row_at(&q, i, 0), own, row_at(&dq, i, 0));

@@ -22,7 +22,7 @@ int midpoint_gradient(const Points *values, const List *list, int s, const real 
     real largest = 0, by_mass = 0;
     for (isize e = 0; e < n; e++) {
         Fact fact = fact_at(values, member(list, e), s);
-        real lambda = ball ? 2 / fact.gap : 1;
+        real lambda = ball ? fact.lambda : 1;
         largest = lambda > largest ? lambda : largest;
         room->factors[e] = fact.factor, room->lambdas[e] = lambda;
         dots[e] = w[e] * lambda * fact.factor;
