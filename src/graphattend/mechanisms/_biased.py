@@ -73,7 +73,7 @@ class Biased(Mechanism):
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
         if self._single_scores(query, keys, metadata) is None:  # it checks the metadata
             return None
-        given = {name: getattr(metadata, name, None) for name in self._expected.reads}
+        given = {name: getattr(metadata, name, None) for name in self._reads}
         fields = {name: np.asarray(a) for name, a in given.items() if a is not None}
         pairs = self._pair_scores(query, keys, fields, self._params(query.dtype))
         if pairs.k is not keys:

@@ -95,10 +95,6 @@ class Expected(NamedTuple):
     finite: bool
     unread: Mapping[str, str]
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.needs + self.uses
-
 
 class Call(NamedTuple):
     """The options of a pass, which all its stages receive.

@@ -202,6 +202,11 @@ class Mechanism(Configured):
         return {}
 
     @cached_property
+    def _reads(self) -> tuple[str, ...]:
+        """The metadata fields that the mechanism reads with these options."""
+        return self.needed + self.used
+
+    @cached_property
     def _expected(self) -> Expected:
         needs, uses = self.needed, self.used
         return Expected(self.dim, self.heads, self.any_value_width, needs, uses, self.check_finite, self.unread)

@@ -138,7 +138,7 @@ class Routed(Attention):
 
     def _check_metadata(self, metadata: Params) -> None:
         for m in self._members:
-            if m._expected.reads:
+            if m._reads:
                 m._check_metadata(_restrict(metadata, m))
 
     # -- routing -----------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class Routed(Attention):
             member = self._members[i]
             if self.check_finite and not member.check_finite:
                 return None
-            if metadata is None or not member._expected.reads:
+            if metadata is None or not member._reads:
                 part = member._fused(query, keys, values)
             else:
                 part = member._fused_metadata(query, keys, values, metadata)
@@ -216,7 +216,7 @@ class Routed(Attention):
             member = self._members[i]
             if self.check_finite and not member.check_finite:
                 return None
-            found = member._fused_weights(query, keys, values, metadata if member._expected.reads else None)
+            found = member._fused_weights(query, keys, values, metadata if member._reads else None)
             if found is None or found[1].shape[-1] != len(keys):
                 return None
             out, weights = found
@@ -239,7 +239,7 @@ class Routed(Attention):
         out, total = np.zeros(self.dim, query.dtype), np.zeros(len(keys), query.dtype)
         for i, share in chosen:
             member = self._members[i]
-            arguments = query, keys, values, metadata if member._expected.reads else None
+            arguments = query, keys, values, metadata if member._reads else None
             if self.check_finite and not member.check_finite:
                 return None
             found = member._fused_vjp(*arguments, functools.partial(_checked, member, *arguments))
@@ -506,7 +506,7 @@ def _in_kernel(member: Attention, x: Inputs, need_weights: bool) -> np.ndarray |
 
 def _restrict(metadata: Params, member: Attention) -> dict[str, np.ndarray]:
     """Return the metadata fields that the member reads."""
-    return {name: metadata[name] for name in member._expected.reads if name in metadata}
+    return {name: metadata[name] for name in member._reads if name in metadata}
 
 
 def as_members(value: object, dim: int, argument: str) -> tuple[Attention, ...]:

@@ -76,10 +76,8 @@ class DynamicHeadAttention(MultiHeadAttention):
         """Return the gates (..., M, H), zero for inactive heads, and the pullback to the query, w_gate and b_gate."""
         shrink = q.dtype.type(1 / self.gate_temperature)
         z = linear(q, p["w_gate"], p["b_gate"]) if logits is None else logits
-        gate = sigmoid(z * shrink)
-        active = gate >= self.threshold
-        active |= z == np.maximum.reduce(z, axis=-1, keepdims=True)
-        gate = np.where(active, gate, q.dtype.type(0))
+        gate = sigmoid(z if shrink == 1 else z * shrink)
+        gate *= (gate >= self.threshold) | (z == np.maximum.reduce(z, axis=-1, keepdims=True))
 
         def pull(g: np.ndarray) -> tuple[Any, ...]:
             return linear_pullback(q, p["w_gate"], g * gate * (1 - gate) * shrink)

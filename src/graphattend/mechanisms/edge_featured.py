@@ -220,7 +220,7 @@ class EdgeFeaturedAttention(Attention):
         if self.variant != "gat" or self.add_self_loops or not all_finite(query):
             return None
         by_query, by_key, by_edge, w = self._vectors(query.dtype)
-        bias = by_query @ query[0][:, None]
+        bias = simd.matmul_nt(by_query, query)
         if self.edge_dim:
             if type(metadata) is not GraphMetadata or type(metadata.edge_features) is not np.ndarray:
                 return None

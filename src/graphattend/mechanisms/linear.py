@@ -189,10 +189,10 @@ class LinearAttention(Attention):
         hq, _ = exponents(x.q, self._directions(), self.temperature**-0.5)
         return state.state.read(hq, x.q.dtype), None, None
 
-    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        if simd._kernels is None or self.is_causal or not simd.is_single(query, keys, values, self.dim):
+    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+        if metadata is not None or self.is_causal or not simd.is_single(query, keys, values, self.dim):
             return None
-        if values is None or not values.size:
+        if values is not None and not values.size:
             return None
         directions, sharpness = self._directions(), self.temperature**-0.5
         with silence():

@@ -147,7 +147,7 @@ class RLNavigator(Biased, Attention):
         if metadata is not None:
             return None
         p = self._params(query.dtype)
-        aim = 2 * (query @ p["w_query"] @ p["w_key"].T) + p["bias"]
+        aim = 2 * simd.matmul_nt(simd.matmul(query, p["w_query"]), p["w_key"]) + p["bias"]
         return aim, {"scale": float(p["sharpness"]), "squares": True}
 
     def _edge_scores(

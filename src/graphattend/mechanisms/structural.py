@@ -133,7 +133,7 @@ class StructuralAttention(Biased, DotProduct):
                 return None
         if self.mode != "bias":
             query = query + s_q @ p["w_query"]
-            by_row = query @ p["w_key"].T * query.dtype.type(self.factor)
+            by_row = simd.matmul_nt(query, p["w_key"]) * query.dtype.type(self.factor)
         if self.mode != "features":
             by_row = p["bias"][None] if by_row is None else by_row + p["bias"]
         return query, {"scale": self.factor, "bias": simd.matmul_nt(by_row, s_k)}
