@@ -47,6 +47,9 @@ COMMON_FLAGS = (
 #: Kernels that are compiled for size in native wheels, because double divisions and roots take most of their time.
 SMALL = frozenset({"frechet", "mean"})
 
+#: Sources that AVX-512 takes from AVX2, because they compute with four lanes and call nothing that is faster with more.
+NARROW = frozenset({"ball", "finite", "frechet", "head_dots", "mask", "mean"})
+
 #: What a native module contains for each instruction set besides the kernels. It runs before the processor is known, so
 #: it is compiled for the oldest one.
 IN_EACH_SET = frozenset({"cpu", "module"})
@@ -301,17 +304,31 @@ def build_native(name: str | None, output: Path | None = None) -> list[Path]:
     once = [unit for unit in units if unit.source.parent != SOURCES and unit.name not in IN_EACH_SET]
     objects = [compiled(unit, name) for unit in once]
     for instructions, (cpu, level) in goal.sets.items():
-        which = f"-DSET=_{instructions}"
+        shared = NARROW if instructions == "avx512" else frozenset()
+        which = [f"-DSET=_{instructions}", *(f"-D{f}_avx512={f}_avx2" for f in _functions(shared))]
         for unit in units:
             if unit.name in IN_EACH_SET:
-                objects.append(compiled(unit, f"{name}-{instructions}", which, f"-DLEVEL={level}"))
-            elif unit not in once:
+                objects.append(compiled(unit, f"{name}-{instructions}", *which, f"-DLEVEL={level}"))
+            elif unit not in once and unit.source.stem not in shared:
                 # Processors before 2013 get the small code of every kernel, which saves a fifth of it.
                 small = instructions == "sse4" or unit.source.stem in SMALL
-                flags = [which, _cpu_flag(cpu), *(["-Os"] if small else [])]
+                flags = [*which, _cpu_flag(cpu), *(["-Os"] if small else [])]
                 objects.append(compiled(unit, f"{name}-{instructions}", *flags))
     linked = _cached(f"{name}-kernels{goal.suffix}", [*link, *_python_library(goal)], objects, objects)
     return [_install(linked, output / f"kernels{goal.suffix}")]
+
+
+def _functions(stems: Iterable[str]) -> list[str]:
+    """Return the names, with the dtype, of the functions that other files can call in these sources."""
+    declared = "|".join(
+        re.findall(r"^#define (\w+) K\(\1\)$", "\n".join(f.read_text() for f in headers()), re.MULTILINE)
+    )
+    found = []
+    for stem in sorted(stems):
+        text = (SOURCES / f"{stem}.c").read_text()
+        found += [f"kernel_{name}" for name in re.findall(r"^Status KERNEL\((\w+)\)", text, re.MULTILINE)]
+        found += re.findall(rf"^\w[\w *]*\b({declared})\(", text, re.MULTILINE)
+    return [f"{name}_{dtype}" for name in found for dtype in ELEMENTS]
 
 
 def _toolchain(name: str) -> tuple[list[str], list[str]]:
