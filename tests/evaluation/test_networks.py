@@ -130,3 +130,14 @@ def test_neighbourhood_scores_are_networkx():
     np.testing.assert_allclose(baselines.adamic_adar(task, X, None)(pairs), wanted)
     common = [len(list(nx.common_neighbors(graph, u, v))) for u, v in both]
     np.testing.assert_array_equal(baselines.common_neighbors(task, X, None)(pairs), common)
+
+
+def test_the_spectral_embedding_is_a_baseline_beside_other_features():
+    task = tasks.links(small_world(), None, 0)
+    own = baselines.scaled(baselines.own_features(task.graph))
+    assert baselines.spectral(task, own, None) is None
+    scores = baselines.spectral(task, X, None)(task.test.pairs)
+    a, b = own[task.test.pairs]
+    np.testing.assert_allclose(
+        scores, (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1), rtol=1e-5
+    )

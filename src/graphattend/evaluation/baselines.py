@@ -7,16 +7,34 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import NeighborGraph
+from ..graph import NeighborGraph, spectral_embedding
 from ..registry import Registry
 from ._runs import Settings, network
 from .networks import GCNLayer, LinearNetwork, Network
 from .tasks import Labels, Links, PairScores, Task, dot_product, undirected_pairs
 
+#: Width of the spectral embedding that replaces missing features.
+SPECTRAL = 16
 #: ``baseline(task, x, settings)`` returns a network to train, a function that scores pairs, or None if not applicable.
 Baseline = Callable[[Task, np.ndarray, Settings], Network | PairScores | None]
 #: Baselines by their names in the results.
 BASELINES: Registry[Baseline] = Registry("baseline")
+
+
+def own_features(graph: NeighborGraph) -> np.ndarray:
+    """Return the spectral embedding that replaces missing features."""
+    wanted = min(SPECTRAL, graph.num_nodes - 1)
+    return spectral_embedding(graph, wanted) if wanted else np.ones((graph.num_nodes, 1))
+
+
+def scaled(x: np.ndarray) -> np.ndarray:
+    """Return the features in float32, scaled so that the mean norm of a row is 1.
+
+    The dot products that score links then start near 0 for any number of features F. Rows of norm √F would make the
+    first scores large if F is large (bags of words), and training would fit the training links alone.
+    """
+    mean = float(np.sqrt(np.square(x, dtype=np.float64).sum(axis=1)).mean())
+    return np.asarray(x / (mean or 1.0), np.float32)
 
 
 def _neighbours(graph: NeighborGraph) -> list[np.ndarray]:
@@ -59,6 +77,13 @@ def features(task: Task, x: np.ndarray, settings: Settings) -> Network | PairSco
         return LinearNetwork(x, task.out_dim)
     length = np.sqrt((x * x).sum(axis=1, keepdims=True))
     return dot_product(x / np.where(length > 0, length, 1))
+
+
+@BASELINES.register("spectral")
+def spectral(task: Task, x: np.ndarray, settings: Settings) -> Network | PairScores | None:
+    """Use the spectral embedding of the graph in the same way, if the features are others."""
+    own = scaled(own_features(task.graph))
+    return None if np.array_equal(own, x) else features(task, own, settings)
 
 
 @BASELINES.register("gcn")

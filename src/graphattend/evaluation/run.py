@@ -29,10 +29,10 @@ from .._validate import (
 )
 from ..analysis import make, with_distances
 from ..errors import AttentionError, CancelledError, InvalidConfigError
-from ..graph import NeighborGraph, spectral_embedding
+from ..graph import NeighborGraph
 from ..mechanisms._base import Attention
 from ._runs import Settings, edge_weights, network, scored, trained
-from .baselines import applicable
+from .baselines import BASELINES, applicable, own_features, scaled
 from .cache import Cache, arrays, digest
 from .networks import AttentionLayer
 from .results import Attended, Entry, Evaluation, Run
@@ -40,8 +40,6 @@ from .tasks import Task
 from .tasks import labels as make_labels
 from .tasks import links as make_links
 
-#: Width of the spectral embedding that replaces missing features.
-SPECTRAL = 16
 #: Version of cached runs; increased whenever the same call gives other results.
 VERSION = 4
 
@@ -88,7 +86,8 @@ def evaluate(
             or masks) for labels, (2, K) pairs of nodes for links. By default 70/10/20 % of the links, and 60/20/20 %
             of each class.
         seeds: Number of seeds, or the seeds.
-        baselines: Whether to measure common neighbours, Adamic–Adar, the features alone and a graph convolution, too.
+        baselines: Whether to measure common neighbours, Adamic–Adar, the features alone, the spectral embedding alone,
+            and a graph convolution, too.
         epochs: Maximum number of epochs per run.
         patience: Number of epochs without improvement in validation after which a run stops.
         hidden: Width D of the mechanisms.
@@ -169,7 +168,7 @@ def _planned(
     else:
         tasks = [make_labels(graph, labels, split, s) for s in settings.seeds]
     made, skipped = _mechanisms(mechanisms, tasks[0], settings)
-    features = [_scaled(_own_features(t.graph) if given is None else given) for t in tasks]
+    features = [scaled(own_features(t.graph) if given is None else given) for t in tasks]
     return _Plan(tasks, features, settings, Cache(None if cache is None else Path(cache))), made, skipped
 
 
@@ -190,21 +189,6 @@ def _features(x: object, graph: NeighborGraph) -> np.ndarray:
     check_length(found, "x", 0, graph.num_nodes, "one row per node")
     check_finite(found, "x")
     return found
-
-
-def _own_features(graph: NeighborGraph) -> np.ndarray:
-    wanted = min(SPECTRAL, graph.num_nodes - 1)
-    return spectral_embedding(graph, wanted) if wanted else np.ones((graph.num_nodes, 1))
-
-
-def _scaled(x: np.ndarray) -> np.ndarray:
-    """Return the features in float32, scaled so that the mean norm of a row is 1.
-
-    The dot products that score links then start near 0 for any number of features F. Rows of norm √F would make the
-    first scores large if F is large (bags of words), and training would fit the training links alone.
-    """
-    mean = float(np.sqrt(np.square(x, dtype=np.float64).sum(axis=1)).mean())
-    return np.asarray(x / (mean or 1.0), np.float32)
 
 
 def _mechanisms(given: object, task: Task, settings: Settings) -> tuple[dict[str, Attention], dict[str, str]]:
@@ -314,7 +298,7 @@ class _Plan:
         key = digest(decided, settings.seeds[i], i == 0, x, *arrays(task), *own)
         if (kept := self.cache.find(key)) is not None:
             return kept
-        model: Any = applicable(task, x, settings)[name] if attn is None else self.model(attn, i)
+        model: Any = BASELINES.get(name)(task, x, settings) if attn is None else self.model(attn, i)
         found = (
             trained(task, model, settings, settings.seeds[i], going) if hasattr(model, "apply") else scored(task, model)
         )
