@@ -1637,7 +1637,7 @@ export interface Functions {
     split?: Data | null;
     /** Number of seeds, or the seeds. @default 3 */
     seeds?: number | readonly number[];
-    /** Whether to measure common neighbours, Adamic–Adar, the features alone and a graph convolution, too. @default true */
+    /** Whether to measure common neighbours, Adamic–Adar, the features alone, the spectral embedding alone, and a graph convolution, too. @default true */
     baselines?: boolean;
     /** Maximum number of epochs per run. @default 200 */
     epochs?: number;

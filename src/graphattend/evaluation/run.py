@@ -298,7 +298,7 @@ class _Plan:
         key = digest(decided, settings.seeds[i], i == 0, x, *arrays(task), *own)
         if (kept := self.cache.find(key)) is not None:
             return kept
-        model: Any = BASELINES.get(name)(task, x, settings) if attn is None else self.model(attn, i)
+        model: Any = BASELINES[name](task, x, settings) if attn is None else self.model(attn, i)
         found = (
             trained(task, model, settings, settings.seeds[i], going) if hasattr(model, "apply") else scored(task, model)
         )
