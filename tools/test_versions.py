@@ -33,6 +33,8 @@ NEEDED = [
     "autograd",
     "safetensors",
 ]
+#: Packages of these without wheels for a Python that has no global interpreter lock.
+LOCKED = {"safetensors"}
 
 
 def find_python(version: str) -> str | None:
@@ -58,7 +60,8 @@ def environment(python: str, setting: str) -> Path:
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
-        subprocess.run([*pip, f"numpy=={numpy}.*", *NEEDED], check=True)
+        needed = [name for name in NEEDED if name not in LOCKED or not version.endswith("t")]
+        subprocess.run([*pip, f"numpy=={numpy}.*", *needed], check=True)
         (folder / "complete").touch()
     native = build_wheel.kernel_builder().host() or "universal"
     wheel = build_wheel.build("universal" if version.endswith("t") else native)
