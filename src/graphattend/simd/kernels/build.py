@@ -302,18 +302,22 @@ def build_native(name: str | None, output: Path | None = None) -> list[Path]:
 
     units = modules()["kernels"]
     once = [unit for unit in units if unit.source.parent != SOURCES and unit.name not in IN_EACH_SET]
-    objects = [compiled(unit, name) for unit in once]
+    found = [(unit.source.stem, "", compiled(unit, name)) for unit in once]
     for instructions, (cpu, level) in goal.sets.items():
         shared = NARROW if instructions == "avx512" else frozenset()
         which = [f"-DSET=_{instructions}", *(f"-D{f}_avx512={f}_avx2" for f in _functions(shared))]
         for unit in units:
             if unit.name in IN_EACH_SET:
-                objects.append(compiled(unit, f"{name}-{instructions}", *which, f"-DLEVEL={level}"))
-            elif unit not in once and unit.source.stem not in shared:
+                flags = [*which, f"-DLEVEL={level}"]
+            elif unit in once or unit.source.stem in shared:
+                continue
+            else:
                 # Processors before 2013 get the small code of every kernel, which saves a fifth of it.
                 small = instructions == "sse4" or unit.source.stem in SMALL
                 flags = [*which, _cpu_flag(cpu), *(["-Os"] if small else [])]
-                objects.append(compiled(unit, f"{name}-{instructions}", *flags))
+            found.append((unit.source.stem, instructions, compiled(unit, f"{name}-{instructions}", *flags)))
+    # What is compiled from one source is alike. Side by side, it takes an eighth less in the compressed wheel.
+    objects = [path for _, _, path in sorted(found)]
     linked = _cached(f"{name}-kernels{goal.suffix}", [*link, *_python_library(goal)], objects, objects)
     return [_install(linked, output / f"kernels{goal.suffix}")]
 
