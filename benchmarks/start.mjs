@@ -7,7 +7,7 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { launchIn } from "../js/test/browsers.mjs";
+import { inNewProfile } from "../js/test/browsers.mjs";
 import { serve } from "../js/test/server.mjs";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
@@ -133,33 +133,28 @@ const kept = async () => {
 const versions = {};
 
 /** Visits of somebody new, in a browser of its own, which keeps on disk what it is told to keep. */
-async function visits(engine, i, worker) {
-  const profile = mkdtempSync(join(tmpdir(), "graphattend-profile-"));
-  const context = await launchIn(profile, engine);
-  try {
-    versions[engine] = context.browser().version();
-    for (const when of ["first", "later", "later"]) {
-      const { page, ms } = await visit(context, i, worker);
-      note(names[i], worker ? "worker" : "main", engine, when, ms);
-      if (names[i] === "graphattend") await page.evaluate(kept);
-      await page.close();
-    }
-  } finally {
-    await context.close();
-    rmSync(profile, { recursive: true, force: true });
+async function visits(context, engine, i, worker) {
+  versions[engine] = context.browser().version();
+  for (const when of ["first", "later", "later"]) {
+    const { page, ms } = await visit(context, i, worker);
+    note(names[i], worker ? "worker" : "main", engine, when, ms);
+    if (names[i] === "graphattend") await page.evaluate(kept);
+    await page.close();
   }
 }
 
 /** Every contender's; one whose browser dies is tried once more, and the others have their turn. */
 async function inBrowser(engine) {
   for (let i = 0; i < names.length; i++)
-    for (const worker of [false, true])
-      await visits(engine, i, worker)
-        .catch(() => visits(engine, i, worker))
+    for (const worker of [false, true]) {
+      const once = () => inNewProfile((context) => visits(context, engine, i, worker), engine);
+      await once()
+        .catch(once)
         .catch((error) => {
           console.error(`${names[i]}, ${worker ? "worker" : "main"}, ${engine}: ${error.message.split("\n", 1)[0]}`);
           process.exitCode = 1;
         });
+    }
 }
 
 /** A process of its own; without what an earlier one has left for a first start. */

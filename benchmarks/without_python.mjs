@@ -4,7 +4,7 @@
 // built package (tools/build_js.py) and benchmarks/node_modules. Prints JSON.
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { launch } from "../js/test/browsers.mjs";
+import { inNewProfile, launch } from "../js/test/browsers.mjs";
 import { serve } from "../js/test/server.mjs";
 
 const folder = resolve(process.argv[2] ?? "");
@@ -56,7 +56,6 @@ const server = await serve(
   { "/benchmarks/": here, "/dist/": fileURLToPath(new URL("../js/dist/", import.meta.url)), "/python/": folder },
   pages,
 );
-const browser = await launch();
 const least = {};
 const note = (title, name, value) => {
   const row = (least[title] ??= {});
@@ -72,9 +71,9 @@ async function visit(context, name, as) {
 }
 for (let round = 0; round < ROUNDS; round++) {
   for (const name of ["nothing", "kernels", "tfjs", "onnxruntime", "package", "worker"]) {
-    const context = await browser.newContext(); // an empty cache
-    const tab = await visit(context, name, name);
-    if (name === "package" || name === "worker") {
+    await inNewProfile(async (context) => {
+      const tab = await visit(context, name, name);
+      if (name !== "package" && name !== "worker") return;
       // The first visit stores a snapshot for the next ones.
       await tab.evaluate(async () => {
         for (let i = 0; i < 600 && (await (await caches.open("graphattend-snapshots")).keys()).length === 0; i++)
@@ -82,10 +81,10 @@ for (let round = 0; round < ROUNDS; round++) {
       });
       await tab.close();
       await visit(context, name, `${name} again`);
-    }
-    await context.close();
+    });
   }
 }
+const browser = await launch();
 const tab = await browser.newPage();
 await tab.goto(`${server.url}/calls.html`);
 await tab.waitForFunction(() => globalThis.calls !== undefined, undefined, { timeout: 120_000 });

@@ -1,6 +1,7 @@
 // The browser for the tests: Chromium or the one that GRAPHATTEND_BROWSER names, found and started as in tools/.
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import * as playwright from "playwright";
 import { lastLine, python3, root } from "./setup.mjs";
@@ -19,10 +20,17 @@ const options = JSON.parse(readFileSync(join(tools, "browsers.json"), "utf8"));
 
 const find = (name) => lastLine(execFileSync(python3(), [join(tools, `${name}.py`)], { encoding: "utf8" }));
 
-/** Start a browser with a profile folder, as users have; without one, caches are small and code is compiled each time. */
-export function launchIn(folder, which = engine) {
+/** Run `use(context)` in a browser with a new profile folder, as users have; without one, caches are small and code is compiled each time. */
+export async function inNewProfile(use, which = engine) {
+  const folder = mkdtempSync(join(tmpdir(), "graphattend-profile-"));
   const name = which.toLowerCase();
-  return playwright[name].launchPersistentContext(folder, { executablePath: find(name), ...options[name] });
+  try {
+    const launched = { executablePath: find(name), ...options[name] };
+    const context = await playwright[name].launchPersistentContext(folder, launched);
+    return await use(context).finally(() => context.close());
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 export function launch(which = engine) {
