@@ -198,12 +198,20 @@ def _is_acceptable(result: tuple[Any, ...], given: Iterable[Any], inputs: tuple[
 
 def _finite(x: object) -> bool:
     """Return whether all numbers in `x`, also in nested containers, are finite."""
+    arrays: list[np.ndarray] = []
+    return _collect(x, arrays) and all_finite(*arrays)
+
+
+def _collect(x: object, arrays: list[np.ndarray]) -> bool:
+    """Append all float arrays in `x` to `arrays`. Return whether all other numbers are finite."""
     if isinstance(x, np.ndarray):
-        return x.dtype.kind != "f" or all_finite(x)
+        if x.dtype.kind == "f":
+            arrays.append(x)
+        return True
     if isinstance(x, Mapping):
-        return all(_finite(part) for part in x.values())
+        return all(_collect(part, arrays) for part in x.values())
     if isinstance(x, (tuple, list)):
-        return all(_finite(part) for part in x)
+        return all(_collect(part, arrays) for part in x)
     return not isinstance(x, (float, np.floating)) or bool(np.isfinite(x))
 
 

@@ -121,17 +121,31 @@ def common_dtype(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
 #: Up to this size `np.isfinite` costs less than a sum of squares, which needs a context because it may overflow.
 _FEW = 2048
 
+#: From this size of the first array on, threads share the test.
+_MANY = 1 << 17
+
 _finite_test: Callable[[np.ndarray], bool | None] | None = None
+_shared_test: Callable[[tuple[np.ndarray, ...]], bool | None] | None = None
 
 
-def set_finite_test(test: Callable[[np.ndarray], bool | None] | None) -> None:
-    """Set a faster test for `all_finite`, which returns None if it does not apply. None: use only NumPy."""
-    global _finite_test
-    _finite_test = test
+def set_finite_test(
+    test: Callable[[np.ndarray], bool | None] | None,
+    shared: Callable[[tuple[np.ndarray, ...]], bool | None] | None = None,
+) -> None:
+    """Set faster tests for `all_finite`: of one array, and of several large arrays by several threads.
+
+    They return None if they do not apply. None: use only NumPy.
+    """
+    global _finite_test, _shared_test
+    _finite_test, _shared_test = test, shared
 
 
 def all_finite(*arrays: np.ndarray) -> bool:
     """Return whether all numbers of all arrays are finite."""
+    if _shared_test is not None and arrays and arrays[0].size >= _MANY:
+        answer = _shared_test(arrays)
+        if answer is not None:
+            return answer
     for x in arrays:
         answer = None if _finite_test is None else _finite_test(x)
         if answer is None and x.size > MOST:

@@ -58,10 +58,7 @@ def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None) -> np.ndar
     """Compute ``x @ w + b`` for x (..., N, Din) as one flat product."""
     if x.ndim != 2:
         return linear(x.reshape(-1, x.shape[-1]), w, b).reshape(*x.shape[:-1], w.shape[1])
-    y = simd.matmul(x, w)
-    if b is not None:
-        y += b
-    return y
+    return simd.matmul(x, w) if b is None else simd.affine(x, w, b)
 
 
 def linear_pullback(x: np.ndarray, w: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

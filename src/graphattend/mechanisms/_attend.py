@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._validate import ArrayLike, as_float, check_finite, check_length, check_ndim, check_nonempty, common_dtype
+from .._validate import (
+    ArrayLike,
+    all_finite,
+    as_float,
+    check_finite,
+    check_length,
+    check_ndim,
+    check_nonempty,
+    common_dtype,
+)
 from ..errors import InvalidConfigError, UnsupportedError
 from ..graph import NeighborGraph
 from ._boundary import DIFFERENTIABLE, Call, Context, cotangent
@@ -345,9 +354,10 @@ def check_nodes(
         check_length(a, name, 0, graph.num_nodes, "one row per node")
         if name != "values" or not attn.any_value_width:
             check_length(a, name, 1, attn.dim, "the mechanism's dim")
-        if attn.check_finite:
-            check_finite(a, name)
         arrays.append(a)
+    if attn.check_finite and not all_finite(*arrays[: 1 + (keys is not None)], *arrays[2 : 2 + (values is not None)]):
+        for name, a in zip(("queries", "keys", "values"), arrays, strict=True):
+            check_finite(a, name)
     q, k, v = common_dtype(*arrays)
     return q, k, v
 

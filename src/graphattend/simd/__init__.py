@@ -57,9 +57,20 @@ def _op(reference: F) -> F:
 
 
 if MATMUL_IN_BLAS:
-    matmul, matmul_nt, matmul_tn = products.matmul, products.matmul_nt, products.matmul_tn
+    matmul_nt, matmul_tn = products.matmul_nt, products.matmul_tn
 else:
-    matmul, matmul_nt, matmul_tn = (_op(f) for f in (numpy_ops.matmul, numpy_ops.matmul_nt, numpy_ops.matmul_tn))
+    matmul_nt, matmul_tn = (_op(f) for f in (numpy_ops.matmul_nt, numpy_ops.matmul_tn))
+matmul = products.matmul if MATMUL_IN_BLAS else _op(numpy_ops.matmul)
+
+
+def _affine(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
+    y = matmul(x, w)
+    y += b
+    return y
+
+
+#: ``affine(x, w, b)`` is ``x @ w + b``.
+affine = products.matmul if MATMUL_IN_BLAS else _affine
 exp = _op(numpy_ops.exp)
 softmax = _op(numpy_ops.softmax)
 segment_softmax = _op(numpy_ops.segment_softmax)
@@ -444,15 +455,15 @@ def _activate(backend: backends.Backend) -> None:
     global _current, _kernels
     _current = backend
     _kernels = None
-    finite = None
+    finite, shared = None, None
     if backend.kernels is not None:
         from . import kernel_ops
 
         kernel_ops.use(backend.kernels)
         _kernels = kernel_ops
-        finite = backend.kernels.finite
+        finite, shared = backend.kernels.finite, kernel_ops.all_finite
     _float64_fallback.set_kernels(backend.kernels is not None)
-    _validate.set_finite_test(finite)
+    _validate.set_finite_test(finite, shared)
 
 
 _current: backends.Backend

@@ -26,6 +26,8 @@ Array = np.ndarray
 #: The dtypes that the kernels are compiled for.
 DTYPES: Final = (np.dtype(np.float32), np.dtype(np.float64))
 
+#: In how many parts threads share the test of large arrays for NaN and infinity.
+_SHARES: Final = 256
 _k: Any = None
 _empty = np.empty
 
@@ -70,6 +72,21 @@ def block(dtype: np.dtype[Any], *shapes: tuple[int, ...] | None) -> list[Any]:
         ends.append(ends[-1] if shape is None else ends[-1] + (-(-math.prod(shape) * item // 64) * 64))
     whole = _empty(ends[-1], np.uint8)
     return [None if s is None else np.ndarray(s, dtype, whole, at) for s, at in zip(shapes, ends, strict=False)]
+
+
+def all_finite(arrays: tuple[Array, ...]) -> bool | None:
+    """Return whether all numbers are finite, shared by the threads in use; None with one thread or little work."""
+    if threads.get_num_threads() == 1 or not all(x.flags.c_contiguous and x.dtype in DTYPES for x in arrays):
+        return None
+    parts = threads.blocks(
+        _SHARES, 4.0 * sum(x.size for x in arrays), align=1
+    )  # a number takes as long as four products
+
+    def test(part: slice) -> bool:
+        ends = ((x.reshape(-1), x.size * part.start // _SHARES, x.size * part.stop // _SHARES) for x in arrays)
+        return all(_k.finite(x[start:stop]) for x, start, stop in ends)
+
+    return all(threads.run(test, parts)) if len(parts) > 1 else None
 
 
 def matmul(a: Array, b: Array) -> Array | None:

@@ -17,12 +17,15 @@ PIECE = 1024
 MOST_SUMS = 32
 
 
-def matmul(a: Array, b: Array) -> Array:
-    """``a (..., M, K) @ b (..., K, N)``."""
+def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
+    """``a (..., M, K) @ b (..., K, N)``, plus the bias (N,) if given."""
     # Most products are small and dominated by the overhead of this function, so it calls no helper.
     if a.ndim == b.ndim == 2 and len(a) >= 2 * PIECE:
-        return _by_rows(a, b)
-    return np.matmul(a, b)
+        return _by_rows(a, b, bias)
+    out: Array = np.matmul(a, b)
+    if bias is not None:
+        out += bias
+    return out
 
 
 def matmul_nt(a: Array, b: Array) -> Array:
@@ -48,13 +51,15 @@ def matmul_tn(a: Array, b: Array) -> Array:
     return np.asarray(np.add.reduce(sums, axis=0))
 
 
-def _by_rows(a: Array, b: Array) -> Array:
+def _by_rows(a: Array, b: Array, bias: Array | None = None) -> Array:
     out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
 
     def multiply(rows: slice) -> None:
         for start in range(rows.start, rows.stop, PIECE):
             own = slice(start, min(start + PIECE, rows.stop))
             np.matmul(a[own], b, out=out[own])
+            if bias is not None:  # while the rows are in the cache
+                out[own] += bias
 
     threads.run(multiply, threads.blocks(len(a), float(a.size) * b.shape[1], align=PIECE))
     return out
