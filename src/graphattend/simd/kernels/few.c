@@ -56,7 +56,9 @@ static real finish_scores(const Few *f, isize query, real *s, real *bad) {
         STOREW(s + i, x);
         top = vmaxw(top, x);
     }
-    real peak = row_max((const real *)&top, WIDE), rest = 0;
+    real peak = MINUS_INFINITY, rest = 0;
+    for (int j = 0; j < WIDE; j++)
+        if (top[j] > peak) peak = top[j];
     for (; i < f->keys; i++) {
         real x = s[i] * f->scale;
         rest += x * 0;

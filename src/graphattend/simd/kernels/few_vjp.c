@@ -116,7 +116,9 @@ NOINLINE real largest(const real *x, isize n) {
     vw top = splatw(0);
     isize i = 0;
     for (; i + WIDE <= n; i += WIDE) top = vmaxw(top, vmaxw(LOADW(x + i), -LOADW(x + i)));
-    real most = row_max((const real *)&top, WIDE);
+    real most = 0;
+    for (int j = 0; j < WIDE; j++)
+        if (top[j] > most) most = top[j];
     for (; i < n; i++) {
         real size = x[i] < 0 ? -x[i] : x[i];
         if (size > most) most = size;
