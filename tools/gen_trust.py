@@ -264,7 +264,7 @@ UndefinedBehaviorSanitizer. What a table lacks has not been run.
 ## Versions
 
 `tools/test_versions.py` installs the wheel beside each version and runs the native tests. A Python whose version ends in "t" has no
-global interpreter lock. The failure on NumPy 1.26, in `tests/training`, was mended; the row with these tests alone is newer. The source of Python 3.14 could not be had where these tests run, so 3.13t stands for it. `tools/test_pyodides.py` runs the kernels'
+global interpreter lock. The failure on NumPy 1.26, in `tests/training`, was mended; the row with these tests alone is newer. The source of Python 3.14 could not be had where these tests run, so 3.13t is to stand for it. `tools/test_pyodides.py` runs the kernels'
 tests in other versions of Pyodide.
 
 {versions()}
