@@ -83,13 +83,22 @@ def mixed(mixture, gain, source, w):
     return (shares * w.reshape(len(source), -1)).mean(-1)
 
 
+class Sums(NamedTuple):
+    """Sums whose terms may cancel, and the size of the largest term, which says how well they can be known."""
+
+    values: np.ndarray
+    term: float
+
+
 def close(actual, expected):
+    """Whether all numbers agree, up to the rounding of the largest."""
+    expected, term = expected if isinstance(expected, Sums) else (expected, 1)
     actual, expected = np.asarray(actual, float), np.asarray(expected, float)
     if actual.size == expected.size:
         expected = expected.reshape(actual.shape)
     else:  # broadcasting fills an output with more leading axes than needed
         expected = np.broadcast_to(expected, actual.shape)
     same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
-    scale = max(np.abs(expected[np.isfinite(expected)]).max(initial=0), 1)
+    scale = max(np.abs(expected[np.isfinite(expected)]).max(initial=0), term, 1)
     with np.errstate(invalid="ignore"):
         return bool((same | (np.abs(actual - expected) <= TOLERANCES[REAL.name] * scale)).all())

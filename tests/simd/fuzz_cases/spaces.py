@@ -11,6 +11,7 @@ from graphattend.geometry._unchecked import distances, means, project
 from . import draw
 from .draw import (
     Case,
+    Sums,
     close,
     gain_of,
     graph_of,
@@ -241,38 +242,53 @@ def make_metric_rows(rng):
     return [*given, *outputs, bool(rng.random() < 0.5)]
 
 
+def by_pairs(table, x, y, by_distances, root):
+    """Return the gradients by x (1, D), y (N, D) and the shares, and the size of the largest gradient of a pair."""
+    pairs = [distances64(table, x, y[j : j + 1], root)[1](by_distances[None, j : j + 1]) for j in range(len(y))]
+    a, b, s = (np.stack([pair[i] for pair in pairs]) for i in range(3))
+    return a.sum(0), b[:, 0], s.sum(0), max(np.abs(a).max(), np.abs(b).max())
+
+
 def ref_metric_rows(
     q, k, v, w, dw, grad, table, indptr, indices, dq, slopes, inner, value_slopes, directions, dshare, root
 ):
     w, q, k = w.reshape(-1).astype(float), q.astype(float), k.astype(float)
     gq, gk, gv, shares = np.zeros(q.shape), np.zeros(k.shape), np.zeros(k.shape), np.zeros(dshare.shape)
+    largest = largest_value = 0
     for i, keys in enumerate(rows_of(indptr, indices, len(q), len(k))):
+        if not len(keys):
+            continue
         part = slice(indptr[i], indptr[i + 1])
         by = np.zeros(len(keys)) if dw is None else dw.reshape(-1)[part].astype(float)
-        if v is not None and len(keys):
+        if v is not None:
             pull = means64(table, "midpoint", w[None, part], v[keys].astype(float))[1]
             by_points, by_weights = pull(grad[i : i + 1].astype(float))
             np.add.at(gv, keys, by_points)
             by = by + by_weights[0]
+            largest_value = max(largest_value, np.abs(by_points).max())
         gs = w[part] * (by - (w[part] * by).sum())
-        gq[i : i + 1], b, shares[i] = distances64(table, q[i : i + 1], k[keys], root)[1](-gs[None])
+        gq[i : i + 1], b, shares[i], most = by_pairs(table, q[i : i + 1], k[keys], -gs, root)
         np.add.at(gk, keys, b)
-    assert close(keys_from(k, (inner, slopes, None, None), table, indptr, indices), gk)
+        largest = max(largest, most)
+    assert close(keys_from(k, (inner, slopes, None, None), table, indptr, indices), Sums(gk, largest))
     if v is not None:
-        assert close(keys_from(v, (None, None, directions, value_slopes), table, indptr, indices), gv)
-    return [gq, None, inner64(table, q)[0], None, None, shares]
+        by_values = keys_from(v, (None, None, directions, value_slopes), table, indptr, indices)
+        assert close(by_values, Sums(gv, largest_value))
+    return [Sums(gq, largest), None, inner64(table, q)[0], None, None, shares]
 
 
 def ref_metric_vjp(q, k, w, g, table, dq, dk, dshare, root):
     gq, gk, shares = np.zeros(dq.shape), np.zeros(dk.shape), np.zeros(dshare.shape)
+    largest = 0
     for at, (x, y, weights, by, _) in entries(q, k, w, g, np.zeros((*dq.shape[:-2], 1, 1))):
         for i in range(len(x)):
             gs = weights[i] * (by[i] - weights[i] @ by[i])
-            a, b, s = distances64(table, x[i : i + 1], y, root)[1](-gs[None])
+            a, b, s, most = by_pairs(table, x[i : i + 1], y, -gs, root)
             gq[(*at, i)] += a[0]
             gk[at] += b
             shares[i] += s
-    return [gq, gk, shares]
+            largest = max(largest, most)
+    return [Sums(gq, largest), Sums(gk, largest), shares]
 
 
 def make_frechet(rng):
