@@ -29,7 +29,7 @@ import type {
   Numbers,
   Value,
 } from "./types.js";
-import { Args, decode, encode, ID } from "./wire.js";
+import { Args, decode, encode, ID, isOfClass } from "./wire.js";
 
 /** The config of a mechanism, as Python's `to_config` returns it. */
 export interface Config {
@@ -326,5 +326,5 @@ const NAMES = ["query", "keys", "values"];
 classes.mechanism = Attention.make;
 
 function isOptions(x: unknown): boolean {
-  return typeof x === "object" && x !== null && Object.getPrototypeOf(x) === Object.prototype && !("data" in x);
+  return typeof x === "object" && x !== null && !isOfClass(x) && !("data" in x);
 }

@@ -1,7 +1,7 @@
 import type { Backend } from "./backend.js";
 import { AttentionError, invalid, look } from "./errors.js";
 import type { CallOptions, Data, Dtype, Fresh, Input, Matrix, Numbers, Scalar, TensorLike, Value } from "./types.js";
-import { Args, decode, encode, ID } from "./wire.js";
+import { Args, decode, encode, ID, isOfClass } from "./wire.js";
 
 /** @internal Python's description of an object that it keeps. */
 export interface Described {
@@ -158,7 +158,7 @@ const CALL_OPTIONS = ["signal", "timeout", "transfer", "latest", "view"] as cons
 /** @internal Split options into those for Python and those of the call. */
 export function splitCall(options: object | null | undefined): [object | null, CallOptions] {
   if (options === undefined || options === null) return [null, {}];
-  if (typeof options !== "object" || Array.isArray(options)) throw invalid("options", "expected an object");
+  if (typeof options !== "object" || look(() => isOfClass(options))) throw invalid("options", "expected an object");
   const rest = look(() => ({ ...options }), "options") as Record<string, unknown>;
   const call: Record<string, unknown> = {};
   for (const name of CALL_OPTIONS) {

@@ -108,6 +108,12 @@ export class Plain {
   constructor(readonly value: unknown) {}
 }
 
+/** @internal Whether an object is an instance of a class; it may come from another window. */
+export const isOfClass = (x: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(x);
+  return prototype !== null && Object.getPrototypeOf(prototype) !== null;
+};
+
 const isMask = (path: string): boolean => /mask$/i.test(path);
 
 class Encoder {
@@ -158,10 +164,7 @@ class Encoder {
       return { $h: n };
     }
     if ("data" in x && "shape" in x) return this.shaped(x, path);
-    const prototype: unknown = Object.getPrototypeOf(x);
-    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-      throw invalid(path, "expected plain data, got an object of a class");
-    }
+    if (isOfClass(x)) throw invalid(path, "expected plain data, got an object of a class");
     const out = Object.create(null) as Record<string, unknown>;
     const inside = path === "options" ? "" : `${path}.`; // an option is called by its own name
     for (const name of Object.keys(x)) {

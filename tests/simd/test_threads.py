@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend import simd
+from graphattend import _validate, simd
 from graphattend.simd import threads
 
 BROWSER = sys.platform == "emscripten"
@@ -19,6 +19,22 @@ native = pytest.mark.native  # WebAssembly has one thread
 def always(monkeypatch):
     """Split any amount of work."""
     monkeypatch.setattr(threads, "MIN_WORK", 1)
+    monkeypatch.setattr(_validate, "_MANY", 0)
+
+
+@native
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(1000,), (1000, 0, 1), (300, 5), (1, 2)])
+def test_threads_share_the_search_for_nan(always, rng, sizes, dtype):
+    given = [rng.standard_normal(n).astype(dtype) for n in sizes]
+    with threads.num_threads(3):
+        assert _validate.all_finite(*given)
+        for a in given:
+            for at in {0, a.size // 2, a.size - 1} if a.size else ():
+                a[at], before = np.nan, a[at]
+                assert not _validate.all_finite(*given)
+                a[at] = before
+        assert _validate.all_finite(given[0][::2], *given)
 
 
 def graph(nodes, degree, rng):
@@ -112,6 +128,7 @@ def test_rows_that_end_early_and_causal_rows(always, rng):
 
 @native
 def test_the_work_is_split(always, monkeypatch, rng):
+    monkeypatch.setattr(_validate, "_MANY", 1 << 17)  # without the search for NaN
     seen = []
     run = threads.run
     monkeypatch.setattr(threads, "run", lambda work, parts: seen.append(len(parts)) or run(work, parts))

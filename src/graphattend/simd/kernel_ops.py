@@ -78,15 +78,19 @@ def all_finite(arrays: tuple[Array, ...]) -> bool | None:
     """Return whether all numbers are finite, shared by the threads in use; None with one thread or little work."""
     if threads.get_num_threads() == 1 or not all(x.flags.c_contiguous and x.dtype in DTYPES for x in arrays):
         return None
-    parts = threads.blocks(
-        _SHARES, 4.0 * sum(x.size for x in arrays), align=1
-    )  # a number takes as long as four products
+    # A number takes as long as four products.
+    parts = threads.blocks(_SHARES, 4.0 * sum(x.size for x in arrays), align=1)
 
-    def test(part: slice) -> bool:
-        ends = ((x.reshape(-1), x.size * part.start // _SHARES, x.size * part.stop // _SHARES) for x in arrays)
-        return all(_k.finite(x[start:stop]) for x, start, stop in ends)
+    def test(part: slice) -> bool | None:
+        for x in arrays:
+            share = x.reshape(-1)[x.size * part.start // _SHARES : x.size * part.stop // _SHARES]
+            answer: bool | None = _k.finite(share) if share.size else True  # the kernel declines empty arrays
+            if not answer:
+                return answer
+        return True
 
-    return all(threads.run(test, parts)) if len(parts) > 1 else None
+    answers = threads.run(test, parts) if len(parts) > 1 else [None]
+    return None if None in answers else all(answers)
 
 
 def matmul(a: Array, b: Array) -> Array | None:

@@ -243,10 +243,18 @@ def make_metric_rows(rng):
 
 
 def by_pairs(table, x, y, by_distances, root):
-    """Return the gradients by x (1, D), y (N, D) and the shares, and the size of the largest gradient of a pair."""
+    """Return the gradients by x (1, D), y (N, D) and the shares, and the size of the largest gradient of a pair.
+
+    It is relative to the distance of near points: their difference, which gives the direction, is all the less known.
+    """
     pairs = [distances64(table, x, y[j : j + 1], root)[1](by_distances[None, j : j + 1]) for j in range(len(y))]
     a, b, s = (np.stack([pair[i] for pair in pairs]) for i in range(3))
-    return a.sum(0), b[:, 0], s.sum(0), max(np.abs(a).max(), np.abs(b).max())
+    near = np.ones(len(y))
+    for manifold, at in factors(table):
+        apart = distances(manifold, project(manifold, x[:, at])[0], project(manifold, y[:, at])[0])[0][0]
+        near = np.where(apart > 0, np.minimum(near, apart), near)
+    largest = (np.maximum(np.abs(a).max((1, 2)), np.abs(b).max((1, 2))) / near).max()
+    return a.sum(0), b[:, 0], s.sum(0), largest
 
 
 def ref_metric_rows(
