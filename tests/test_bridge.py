@@ -335,6 +335,13 @@ def test_errors_in_plain_types(client):
     assert bridge.describe_error(plain)["actual"] == 1.5
 
 
+@pytest.mark.parametrize(("value", "got"), [(5, "a number"), ([[1, 2]], "an array"), (True, "a boolean")])
+def test_errors_name_types_as_javascript_does(client, value, got):
+    error = client.error("graph", value)
+    assert error["message"].endswith(f"or a file, got {got}")
+    assert error["actual"] == got
+
+
 def test_interrupts_and_strange_objects(client, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt

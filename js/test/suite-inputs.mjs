@@ -285,6 +285,11 @@ export const inputChecks = {
     ]) {
       await rejectsAny(attn.forward(query, [[1, 2]], [[1, 2]]));
     }
+    // Their entries are no properties: as options, they would be ignored.
+    for (const options of [new Map([["directed", true]]), new Date(), [true]]) {
+      await rejects(ga.graph({ edges: [[0, 1]] }, options), "invalid_config");
+      await rejects(attn.forward([1, 0], [[1, 0]], [[5, 6]], options), "invalid_config");
+    }
     ok({}.polluted === undefined && Object.prototype.polluted === undefined, "prototypes are untouched");
     equal((await attn.forward([1, 0], [[1, 0]], [[5, 6]])).output.shape, [2], "the next call works");
   },

@@ -22,6 +22,7 @@ import functools
 import json
 import math
 import random
+import re
 import sys
 import tempfile
 import traceback
@@ -42,6 +43,16 @@ from .simd.bound import address
 #: dtypes of JavaScript's typed arrays by code; "b1" are booleans, "n4" and "n8" are plain numbers.
 DTYPES = {c: np.dtype(c) for c in ("f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")}
 DTYPES |= {"b1": np.dtype("u1"), "n4": np.dtype("f4"), "n8": np.dtype("f8")}
+#: JavaScript's words for the types of arguments that errors name.
+IN_JAVASCRIPT = {
+    **dict.fromkeys(("int", "float"), "a number"),
+    **dict.fromkeys(("list", "tuple", "ndarray"), "an array"),
+    "str": "a string",
+    "bool": "a boolean",
+    "dict": "an object",
+    "bytes": "bytes",
+    "NoneType": "null",
+}
 #: Length of the longest request text that is cached, and of the longest text in an error.
 CACHED, SHOWN = 4096, 400
 
@@ -186,6 +197,9 @@ def describe_error(error: Exception) -> dict[str, Any]:
         if isinstance(name, str) and str(error.argument).rpartition(".")[2] == name:  # an unknown name
             out |= {"argument": camel(out["argument"]), "actual": camel(out["actual"])}
             out["message"] = out["message"].replace(_plain(name), out["actual"])
+        elif isinstance(name, str) and name in IN_JAVASCRIPT:
+            out["actual"] = IN_JAVASCRIPT[name]
+            out["message"] = re.sub(rf"\bgot (an? )?{name}$", f"got {IN_JAVASCRIPT[name]}", out["message"])
         if isinstance(error, OutOfBoundsError):
             out |= {"index": error.index, "length": error.length}
     else:
