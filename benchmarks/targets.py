@@ -79,6 +79,9 @@ NATIVE = {
     ("exact-1024", "torch"): 1.0,
     ("softmax", "torch"): 1.0,
 }
+#: Limits in µs of native forward passes, where dot products in bare NumPy take `NUMPY_US`: 1 query, N = 1 000.
+NATIVE_FORWARD = {"hyperbolic": 60, "local_global": 30, "graph_rope": 100, "linear": 100}
+NUMPY_US = 23
 #: Lower targets for memory-bound work.
 MEMORY_BOUND = {"softmax": 1.1, "query-10000": 1.1}
 GROWTH = (100, 1_000, 10_000, 100_000)
@@ -97,6 +100,7 @@ REASONS = {
     " exponentials are not in it",
     "matrix product": "the peak loop neither loads nor stores; 512³ reaches 78 to 81 % in different runs",
     "flash 1024², d = 64, share": "the million exponentials, which are not in the peak loop, take 0.7 of 6.4 ms",
+    "linear, forward, 1 query": "its features of all keys alone are 4.1 MFLOP, eight times those of dot products",
     "attend, scaled dot product: forward and pullback": "the forward pass reads two rows for each edge and the pullback four,"
     " so that three times is the least",
     "attend, multi-head: forward and pullback": "a product of matrices has two in the pullback, and a row that is read for an"
@@ -242,6 +246,16 @@ def natively(results: Results, runtime: str) -> Iterator[Target]:
         value = ratio(results, workload, runtime, other)
         if value is not None or other == "numpy":
             yield line(f"{ROWS[workload]}, against {other}", runtime, wanted, value, "×")
+    slower = ratio(results, "large-graph", runtime, "graphattend", ours="scaled_dot_product")
+    if slower is not None:
+        what = "hyperbolic over 100 000 nodes and a million edges, against dot products"
+        yield line(what, runtime, 3, slower, " times the time", most=True)
+    bare = speed(results, "query-1000", runtime, "numpy")
+    for key, most in NATIVE_FORWARD.items():
+        ours = speed(results, f"mechanism:{key}", runtime)
+        if bare and ours:
+            what = f"{key}, forward, 1 query, N = 1 000, against dot products in bare NumPy"
+            yield line(what, runtime, most / NUMPY_US, bare / ours, " times the time", most=True)
     for workload, title in GRAPH.items():
         found = {name: speed(results, workload, runtime, name) for name in ("graphattend", "pullback", "gradients")}
         for name, what in (("pullback", "the pullback"), ("gradients", "forward and pullback")):

@@ -411,6 +411,16 @@ def over_a_graph(key: str, dtype: str = "float32", **options: Any) -> Workload:
     return Workload(calls)
 
 
+def large_graph() -> Workload:
+    """Hyperbolic attention over 100 000 nodes and a million edges, 64 wide, beside dot products."""
+    rng = np.random.default_rng(0)
+    graph = ga.NeighborGraph.from_edge_index(rng.integers(0, 100_000, (2, 1_000_000)), 100_000)
+    x = 0.05 * normal(100_000, 64)
+    names = {"graphattend": "hyperbolic", "scaled_dot_product": "scaled_dot_product"}
+    made = {name: ga.create(key, 64) for name, key in names.items()}
+    return Workload({name: lambda attn=attn: attn.attend(graph, x) for name, attn in made.items()})  # type: ignore[misc]
+
+
 GRAPH: dict[str, dict[str, Any]] = {
     "scaled_dot_product": {},
     "multi_head": {"num_heads": HEADS},
@@ -441,6 +451,7 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "float64:multi_head": lambda: both_dtypes("multi_head", num_heads=HEADS),
     "float64:local_global": lambda: both_dtypes("local_global", window=32, global_nodes=(500,)),
     "float64:gat": both_dtypes_of_a_graph,
+    "large-graph": large_graph,
     **{f"graph:{key}": lambda key=key, o=o: over_a_graph(key, **o) for key, o in GRAPH.items()},  # type: ignore[misc]
     "graph-float64:scaled_dot_product": lambda: over_a_graph("scaled_dot_product", "float64"),
     **{f"mechanism:{key}": lambda key=key: mechanism(key) for key in mechanisms.list_mechanisms()},  # type: ignore[misc]
