@@ -217,7 +217,7 @@ that took gigabytes, outputs and weights of a single query that were infinite or
 Pyodide, a gigabyte of memory for reading any binary file. `make soak` makes ten million calls on two processes, shows its progress and goes on where it was stopped; `make soak
 SOAK="--case 4711"` makes one case again, call by call. `make test` makes 100 000, and a share inside of Pyodide. `make soak SOAK="--pyodide --calls 500000 --backend wasm-simd128"` goes on
 inside of Pyodide; 500 000 calls on each of its three backends are the aim, and the table has how far that is. Its two failures are of the clock: two files took
-more than ten seconds while the machine did other work. They take less by the time of the processor, which counts since.
+more than ten seconds while the machine did other work. One of them, made again, took less; the time of the processor counts since.
 
 ## Laws
 
@@ -286,7 +286,8 @@ rows among four threads run in a build with ThreadSanitizer; a race made on purp
 The failures (seeds 1003 and 1006, float64, `metric_rows`) are of rounding: for a point at the rim of the ball, where
 1 − c|x|² = 2·10⁻¹², the gradients of the edges, 10¹¹ each, cancel to 0.2. For seed 1003, the kernel agrees with 60 digits to 3·10⁻⁵,
 the formula that it is compared with to 5·10⁻⁴. Since then, gradients are compared up to the rounding of their largest term, and both
-seeds pass.
+seeds pass. In seeds 1017, 1022 and 1035, the weights of a row did not have the sum one, for which the formula is not meant; such calls are
+not compared any more. In seed 1024, one number differs by 4·10⁻¹² where 3·10⁻¹² are allowed; this is open.
 
 {fuzz(results.get("fuzz", {}))}
 
