@@ -9,7 +9,6 @@ seeds, calls, date and commit there after every piece.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import resource
@@ -17,26 +16,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import records
+from build_wheel import kernel_builder
 from pyodide_process import PyodideProcess, distribution
 
 TESTS = records.ROOT / "tests" / "simd"
 ROUNDS = 40  # of all kernels in both dtypes, per piece
 KINDS = ("address", "threads", "wasm-relaxed-simd", "wasm-simd128")
-
-
-def builder() -> ModuleType:
-    """Return the module that compiles the kernels."""
-    path = records.ROOT / "src" / "graphattend" / "simd" / "kernels" / "build.py"
-    spec = importlib.util.spec_from_file_location("graphattend_kernels_build", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def sanitized(
@@ -71,9 +59,9 @@ class Native:
     def __init__(self, kind: str) -> None:
         self.words: tuple[str, Path, str, tuple[str, ...]]
         if kind == "threads":
-            self.words = "libtsan.so", builder().build_sanitized("thread"), "race_check.py", ("split",)
+            self.words = "libtsan.so", kernel_builder().build_sanitized("thread"), "race_check.py", ("split",)
         else:
-            self.words = "libasan.so", builder().build_sanitized(), "test_fuzz.py", ()
+            self.words = "libasan.so", kernel_builder().build_sanitized(), "test_fuzz.py", ()
 
     def __call__(self, seed: int) -> dict[str, Any]:
         """Run the piece of a seed; return its counts and failures."""
