@@ -261,7 +261,7 @@ def ref_metric_rows(
     q, k, v, w, dw, grad, table, indptr, indices, dq, slopes, inner, value_slopes, directions, dshare, root
 ):
     w, q, k = w.reshape(-1).astype(float), q.astype(float), k.astype(float)
-    sums = np.add.reduceat(np.append(w, 0), indptr[:-1])[np.diff(indptr) > 0]
+    sums = np.add.reduceat(np.append(w, 0), indptr[:-1].astype(np.intp))[np.diff(indptr) > 0]
     if (w < 0).any() or (np.abs(sums - 1) > 1e-3).any():
         return [None] * 6  # another array in the place of the weights, which have the sum one
     gq, gk, gv, shares = np.zeros(q.shape), np.zeros(k.shape), np.zeros(k.shape), np.zeros(dshare.shape)
