@@ -228,6 +228,23 @@ def test_gradients_by_distance_next_to_the_rim(kernels, seed, monkeypatch):
     compare("metric_vjp", case, outputs_of(kernels, "metric_vjp"), args)
 
 
+@pytest.mark.parametrize("c", [0.7, 1.9, 3.3])
+def test_float32_keeps_a_curvature_that_it_would_round(kernels, c, monkeypatch):
+    monkeypatch.setattr(draw, "REAL", np.dtype(np.float32))
+    rng, n = np.random.default_rng(0), 9
+    q = (
+        np.array([[0.6, -0.48, 0.64, 0.0]]) * ((1 - 2e-5) / c) ** 0.5
+    )  # 1 - c|q|^2 is 2e-5: rounding c changes its third digit
+    k = 0.3 * rng.standard_normal((n, 4)) / c**0.5
+    w, g = rng.random((1, n)), rng.standard_normal((1, n))
+    table = np.array([[1, 4, c, 0.5, 1e-6]])
+    given = [a.astype(np.float32) for a in (q, k, w, g)]
+    args = [*given, table, *(draw.output(*shape) for shape in ((1, 4), (n, 4))), np.zeros((1, 1)), False]
+    outputs = outputs_of(kernels, "metric_vjp")
+    assert attempt(kernels, "metric_vjp", CASES["metric_vjp"], outputs, args)
+    compare("metric_vjp", CASES["metric_vjp"], outputs, args)
+
+
 def test_every_entry_point_is_fuzzed(kernels):
     entries = {n for n in dir(kernels) if not n.startswith("_")}
     assert entries - {"setup"} == set(CASES)

@@ -24,7 +24,7 @@ static Twice sum(double a, double b) { /* Knuth */
 
 /* 1 - c|x|^2 by compensated sums. Ogita, Rump, Oishi: Accurate sum and dot product, SIAM J. Sci.
  * Comput. 26 (2005), algorithm 5.3. */
-static real careful_gap(const real *x, isize d, real c) {
+static real careful_gap(const real *x, isize d, double c) {
     Twice norm = {0.0, 0.0};
     for (isize k = 0; k < d; k++) {
         Twice square = product(x[k], x[k]), next = sum(norm.value, square.value);
@@ -48,7 +48,7 @@ static Twice times(Twice a, Twice b) {
  * the weights w and G that of w gap / 2, it is (S^2 - c|rest|^2) - 2 S G + G^2. `wide` (2 d
  * doubles) is the rest. */
 static void careful_midpoint(const real *w, const real *gaps, const real *V, isize ldv, isize n,
-                             isize d, real c, real *out, void *wide) {
+                             isize d, double c, real *out, void *wide) {
     Twice *rest = wide, weights = {0.0, 0.0}, squares = {0.0, 0.0};
     double less = 0.0;
     for (isize j = 0; j < d; j++) rest[j] = (Twice){0.0, 0.0};
@@ -66,12 +66,12 @@ static void careful_midpoint(const real *w, const real *gaps, const real *V, isi
 }
 #else
 /* 1 - c|x|^2 in float64 */
-static real careful_gap(const real *x, isize d, real c) {
-    return (real)(1.0 - (double)c * square_of(x, d));
+static real careful_gap(const real *x, isize d, double c) {
+    return (real)(1.0 - c * square_of(x, d));
 }
 /* The midpoint with sums in float64; `wide` (d doubles) holds the rest. */
 static void careful_midpoint(const real *w, const real *gaps, const real *V, isize ldv, isize n,
-                             isize d, real c, real *out, void *wide) {
+                             isize d, double c, real *out, void *wide) {
     double *rest = wide, squares = 0.0, weights = 0.0, less = 0.0;
     for (isize j = 0; j < d; j++) rest[j] = 0.0;
     for (isize i = 0; i < n; i++) {
@@ -80,19 +80,19 @@ static void careful_midpoint(const real *w, const real *gaps, const real *V, isi
         for (isize j = 0; j < d; j++) rest[j] += (double)w[i] * (double)V[i * ldv + j];
     }
     for (isize j = 0; j < d; j++) squares += rest[j] * rest[j];
-    double inner = (weights * weights - (double)c * squares) - 2.0 * weights * less + less * less;
+    double inner = (weights * weights - c * squares) - 2.0 * weights * less + less * less;
     double factor = 1.0 / ((weights - less) + __builtin_sqrt(inner > 0.0 ? inner : 0.0));
     for (isize j = 0; j < d; j++) out[j] = (real)(rest[j] * factor);
 }
 #endif
 
-real ball_gap(const real *x, isize d, real c) {
-    real quick = 1 - c * dot(x, x, d);
+real ball_gap(const real *x, isize d, double c) {
+    real quick = 1 - (real)c * dot(x, x, d);
     return quick < NEAR_BOUNDARY ? careful_gap(x, d, c) : quick;
 }
 
 /* sum = sum_i w_i (lambda_i - 1, lambda_i y_i) */
-void ball_midpoint(real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, real c,
+void ball_midpoint(real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, double c,
                    real *out, void *wide) {
     double first = 0.0, squares = 0.0;
     real largest = 0;
@@ -109,6 +109,6 @@ void ball_midpoint(real *w, const real *gaps, const real *V, isize ldv, isize n,
     fill(out, d, 0);
     add_weighted(V, ldv, n, w, d, out);
     for (isize j = 0; j < d; j++) squares += (double)out[j] * (double)out[j];
-    double inner = first * first - (double)c * squares;
+    double inner = first * first - c * squares;
     scale_row(out, d, (real)(1.0 / (first + __builtin_sqrt(inner > 0.0 ? inner : 0.0))));
 }

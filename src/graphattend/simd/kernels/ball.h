@@ -34,12 +34,12 @@ static inline double square_of(const real *x, isize n) {
 
 /* 1 - c|x|^2 */
 #define ball_gap K(ball_gap)
-real ball_gap(const real *x, isize d, real c);
+real ball_gap(const real *x, isize d, double c);
 
 /* Midpoint from weights w (n,), which are overwritten, and the gaps of the rows of V. `wide` has
  * space for 2 d doubles. */
 #define ball_midpoint K(ball_midpoint)
-void ball_midpoint(real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, real c,
+void ball_midpoint(real *w, const real *gaps, const real *V, isize ldv, isize n, isize d, double c,
                    real *out, void *wide);
 
 /* asinh of z >= 0: log1p(z + z^2 / (1 + sqrt(1 + z^2))), and log1p(u) = u log(w) / (w - 1) with w =

@@ -44,7 +44,8 @@ int get_spaces(const Array *given, isize width, Spaces *spaces) {
                                    c,
                                    square_root(c),
                                    (real)row[3],
-                                   (real)(row[4] * (2.0 - row[4]))};
+                                   (real)(row[4] * (2.0 - row[4])),
+                                   kind == FLAT ? 1.0 : row[2]};
         at += size;
     }
     spaces->count = (int)count, spaces->width = width;
@@ -65,7 +66,8 @@ static int four_facts(const Space *space, const real *first, isize step, isize c
         Fact fact = {factor[r], 1, 1};
         if (space->kind == BALL) {
             fact = (Fact){1, gap[r], 0};
-            if (!(fact.gap >= NEAR_BOUNDARY)) fact.gap = ball_gap(rows[r], space->width, space->c);
+            if (!(fact.gap >= NEAR_BOUNDARY))
+                fact.gap = ball_gap(rows[r], space->width, space->exact);
             fact.lambda = 2 / fact.gap;
             fine = fine && fact.gap >= space->least && fact.gap > LEAST_GAP;
         } else if (space->kind == SHEET) {
@@ -219,7 +221,7 @@ static void careful_mean(const Points *points, const List *list, int s, const re
         weights[e] = w[e], gaps[e] = fact_at(points, j, s).gap;
         copy_row(point_at(points, j, s), d, rows + e * d);
     }
-    ball_midpoint(weights, gaps, rows, d, n, d, space->c, out, wide);
+    ball_midpoint(weights, gaps, rows, d, n, d, space->exact, out, wide);
 }
 
 /* The denominator of the sum of points, for the values of one query in one space. */
@@ -266,7 +268,7 @@ static void settle(const Points *points, const List *list, int s, const real *w,
         scale_row(out, space->width, (real)(1.0 / (__builtin_sqrt(square) * (double)space->root)));
         return;
     }
-    double inner = mass * mass - (double)space->c * square,
+    double inner = mass * mass - space->exact * square,
            rest = __builtin_sqrt(inner > 0.0 ? inner : 0.0);
     if (space->kind == SHEET) {
         scale_row(out, space->width, (real)(1.0 / rest));

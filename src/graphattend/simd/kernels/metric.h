@@ -16,6 +16,7 @@ typedef struct {
     isize at, width; /* the coordinates that are read: of the hyperboloid, the space-like ones */
     real c, root, share; /* |curvature|, its root, factor of the distance in the scores */
     real least;          /* smallest gap of a point inside the ball */
+    double exact;        /* |curvature| as given: 1 - c|x|^2 next to the boundary tells it from c */
 } Space;
 typedef struct {
     Space space[MOST_SPACES];
