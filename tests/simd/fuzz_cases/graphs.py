@@ -60,6 +60,8 @@ def ref_graph(
 ):
     q, k, v = with_heads(q, k, v)
     bias = None if plain else bias
+    if plain and (min(q.min(initial=0), k.min(initial=0)) < 0 or positions is not None):
+        return [None] * 3  # weights without softmax are of features, which are positive
     source, w = graph_weights(q, k, indptr, indices, bias, positions, frequency, scale, interleaved, plain)
     expected = np.zeros((*q.shape[:2], v.shape[2]))
     np.add.at(expected, source, w[..., None] * v[indices].astype(float))
