@@ -257,6 +257,18 @@ def by_pairs(table, x, y, by_distances, root):
     return a.sum(0), b[:, 0], s.sum(0), largest
 
 
+def gaps64(table, x):
+    """Return the smallest 1 - c|x|² of each point: a subtraction, whose result has a rounding error of 1 / gap."""
+    smallest = np.ones(len(x))
+    for (kind, _, c, *_), (_, at) in zip(table, factors(table), strict=True):
+        y = x[:, at]
+        if kind == 1:
+            smallest = np.minimum(smallest, 1 - c * (y * y).sum(-1))
+        elif kind == 2:  # that of its point in the ball
+            smallest = np.minimum(smallest, 2 / (1 + np.sqrt(1 + c * (y[:, 1:] ** 2).sum(-1))))
+    return smallest
+
+
 def ref_metric_rows(
     q, k, v, w, dw, grad, table, indptr, indices, dq, slopes, inner, value_slopes, directions, dshare, root
 ):
@@ -276,7 +288,8 @@ def ref_metric_rows(
             by_points, by_weights = pull(grad[i : i + 1].astype(float))
             np.add.at(gv, keys, by_points)
             by = by + by_weights[0]
-            largest_value = max(largest_value, np.abs(by_points).max())
+            # The part through the weighted sum and that through λ = 2 / gap are larger, and cancel.
+            largest_value = max(largest_value, (np.abs(by_points).max(-1) / gaps64(table, v[keys].astype(float))).max())
         gs = w[part] * (by - (w[part] * by).sum())
         gq[i : i + 1], b, shares[i], most = by_pairs(table, q[i : i + 1], k[keys], -gs, root)
         np.add.at(gk, keys, b)
