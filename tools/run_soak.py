@@ -40,6 +40,22 @@ IN_PYODIDE = " in Pyodide"  # after the name of a backend
 _current = -1
 
 
+def refuse_unknown(backend: str, inside_pyodide: bool) -> None:
+    """End with one line if there is no such backend, or not on this machine."""
+    from graphattend.errors import UnsupportedError
+    from graphattend.simd import backends
+
+    if inside_pyodide:
+        here = [name for name in backends.NAMES if not name.startswith("native")]
+        if backend not in here:
+            sys.exit(f"--backend: expected one of {', '.join(here)}, got {backend!r}")
+    elif backend != "auto":
+        try:
+            backends.require(backend, "")
+        except UnsupportedError as error:
+            sys.exit(f"--{error}")
+
+
 def choose(backend: str) -> None:
     """Set the backend of the library before it is imported."""
     if backend != "auto":
@@ -234,9 +250,12 @@ def again(options: argparse.Namespace) -> int:
         found = InsidePyodide(options.backend)(options.case, 1, options.only)
         print("\n".join(message for _, message in found["failures"]) or f"case {options.case} is as it should be")
         return len(found["failures"])
-    choose(options.backend)
     import soak
 
+    import graphattend as ga
+
+    if options.backend != "auto":
+        ga.use_backend(options.backend)
     try:
         soak.run(options.case, soak.Watch(trail=True), options.only)
     except soak.Broken as error:
@@ -262,6 +281,8 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="add the range to tests/trust/results.json")
     parser.add_argument("--case", type=int, help="make this case alone, and show its calls")
     options = parser.parse_args()
+    for backend in options.backend.split(","):
+        refuse_unknown(backend, options.pyodide)
     FOLDER.mkdir(parents=True, exist_ok=True)
     if options.case is not None:
         return again(options)
