@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 
 def timed_import(name: str) -> float:
@@ -19,10 +20,12 @@ def timed_import(name: str) -> float:
 def main() -> None:
     """Answer requests until the input ends."""
     imports = {"numpy_ms": timed_import("numpy"), "graphattend_ms": timed_import("graphattend")}
-    import workloads
+    from benchmarks import workloads
 
     calls: dict[str, Any] = {
-        "measure": measure,
+        "contenders": workloads.contenders,
+        "rate": workloads.rate,
+        "memory": workloads.memory,
         "facts": lambda: workloads.facts() | imports,
         "extraMemory": workloads.extra_memory,
     }
@@ -34,19 +37,6 @@ def main() -> None:
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
-
-
-_last = [""]
-
-
-def measure(name: str, seconds: float) -> dict[str, float]:
-    """Return calls per second by contender, after releasing the previous workload's data."""
-    import workloads
-
-    if _last[0] != name:
-        workloads.forget()
-        _last[0] = name
-    return workloads.measure(name, seconds)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ async function main() {
   const peers = await loadPeers();
   const { loadPyodide } = await import(pathToFileURL(resolve(folder, "pyodide.mjs")).href);
   const { start } = await import("./runtime.mjs");
-  const source = await readFile(new URL("workloads.py", here), "utf8");
-  const runtime = await start({ load: loadPyodide, indexURL: folder, source, peers });
+  const read = (name) => readFile(new URL(name, here), "utf8");
+  const runtime = await start({ load: loadPyodide, indexURL: folder, read, peers });
   process.stdout.write('{"value":"ready"}\n');
   for await (const line of createInterface({ input: process.stdin })) {
     const [name, ...given] = JSON.parse(line);

@@ -3,9 +3,14 @@
 import { contenders } from "./peers.mjs";
 
 const TOLERANCE = 2e-3;
+/** Milliseconds that a batch takes, if a call is shorter. */
+const BATCH = 1;
 
-/** Starts Pyodide; `load` is its loadPyodide, `source` the text of workloads.py. */
-export async function start({ load, indexURL, source, peers }) {
+/** Python's part of the runtime, modules of the package `benchmarks`. */
+const MODULES = ["timing", "peak_loop", "workloads"];
+
+/** Starts Pyodide; `load` is its loadPyodide, `read` returns the text of a file of this folder. */
+export async function start({ load, indexURL, read, peers }) {
   const pyodide = await load({ indexURL });
   await pyodide.loadPackage(["graphattend"], { messageCallback: () => {} });
   const clock = (module) => {
@@ -14,8 +19,9 @@ export async function start({ load, indexURL, source, peers }) {
     return performance.now() - begin;
   };
   const imports = { numpy_ms: clock("numpy"), graphattend_ms: clock("graphattend") };
-  pyodide.FS.writeFile("workloads.py", source);
-  const python = pyodide.pyimport("workloads");
+  pyodide.FS.mkdir("benchmarks");
+  for (const module of MODULES) pyodide.FS.writeFile(`benchmarks/${module}.py`, await read(`${module}.py`));
+  const python = pyodide.pyimport("benchmarks.workloads");
   const plainObject = (proxy) => {
     const found = proxy.toJs({ dict_converter: Object.fromEntries });
     proxy.destroy?.();
@@ -29,19 +35,15 @@ export async function start({ load, indexURL, source, peers }) {
       agent: globalThis.navigator?.userAgent ?? process.version,
     }),
     extraMemory: () => python.extra_memory(),
-    measure: (name, seconds) => measure(state, name, seconds),
+    contenders: (name) => prepare(state, name),
+    rate: (name, contender, seconds) =>
+      state.runs[contender] ? rate(state.runs[contender], seconds) : python.rate(name, contender, seconds),
+    memory: (name) => python.memory(name),
     accelerate: (bench, names) => accelerate(pyodide, bench, names),
   };
 }
 
-/** Return calls per second of every contender; a workload's data stay in memory until another one is requested. */
-async function measure(state, name, seconds) {
-  if (state.name !== name) await prepare(state, name);
-  const found = state.plainObject(state.python.measure(name, seconds));
-  for (const [contender, run] of Object.entries(state.runs)) found[contender] = await rate(run, seconds);
-  return found;
-}
-
+/** Return a workload's contenders; its data stay in memory until another one is prepared. */
 async function prepare(state, name) {
   for (const run of Object.values(state.runs)) await run.close?.();
   // TensorFlow.js frees the tensors of a workload with their scope.
@@ -52,7 +54,8 @@ async function prepare(state, name) {
   state.name = name;
   state.runs = {};
   const { kind, sizes, inputs, expected } = state.plainObject(state.python.data_for_javascript(name));
-  if (!kind) return;
+  const ofPython = state.plainObject(state.python.contenders(name));
+  if (!kind) return ofPython;
   for (const [contender, variants] of Object.entries(await contenders(state.peers, kind, sizes, inputs))) {
     let best = 0;
     for (const run of variants) {
@@ -77,6 +80,7 @@ async function prepare(state, name) {
     };
     compare(`graphattend, ${name}`, state.runs.graphattend(), expected);
   }
+  return [...ofPython, ...Object.keys(state.runs)];
 }
 
 /** Views of Python's arrays, recreated after growth of the memory has detached them. */
@@ -109,9 +113,9 @@ function compare(what, result, expected) {
   }
 }
 
-/** Return calls per second of the fastest batch within `seconds`, as in workloads.py. */
+/** Return calls per second of the fastest batch within `seconds`, as in timing.py. */
 async function rate(run, seconds) {
-  run.count ??= await calibrate(run, seconds / 300);
+  run.count ??= await calibrate(run);
   let best = 0;
   for (const end = performance.now() + seconds * 1e3; !best || performance.now() < end;) {
     best = Math.max(best, (run.count * 1e3) / (await batch(run, run.count)));
@@ -129,14 +133,14 @@ async function batch(run, count) {
   return performance.now() - begin;
 }
 
-/** Return how many warm calls fill this time, from three tries, because an interruption lengthens a short batch. */
-async function calibrate(run, seconds) {
+/** Return how many warm calls fill a batch, from three tries, because an interruption lengthens a short batch. */
+async function calibrate(run) {
   await batch(run, 1);
   let count = 1;
   for (; count < 1 << 20; count *= 2) {
     let shortest = await batch(run, count);
-    for (let i = 0; i < 2 && shortest < 2e4 * seconds; i++) shortest = Math.min(shortest, await batch(run, count));
-    if (shortest >= seconds * 1e3) break;
+    for (let i = 0; i < 2 && shortest < 20 * BATCH; i++) shortest = Math.min(shortest, await batch(run, count));
+    if (shortest >= BATCH) break;
   }
   return count;
 }

@@ -1,6 +1,6 @@
 """The runtimes that `make bench` measures side by side: CPython, Pyodide in Node.js, Pyodide in Chromium.
 
-Each answers the same calls: `measure`, `facts`, `extraMemory` and, in Pyodide, `accelerate`.
+Each answers the same calls: `contenders`, `rate`, `memory`, `facts`, `extraMemory` and, in Pyodide, `accelerate`.
 """
 
 import contextlib

@@ -1,8 +1,7 @@
-"""The workloads of `make bench` and their timing in Python; the same file runs in CPython and in Pyodide.
+"""The workloads of `make bench`; the same file runs in CPython and in Pyodide.
 
 This file has every contender that Python can call; `peers.mjs` adds those of JavaScript on the same data and compares
-their results with ours. A sample is the fastest of several short batches of calls, timed inside Python, because on a
-shared machine slower batches were interrupted.
+their results with ours.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import dataclasses
 import importlib
 import importlib.util
 import sys
-import time
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -19,17 +17,20 @@ from typing import Any
 import numpy as np
 
 import graphattend as ga
+from benchmarks import peak_loop, timing
 from graphattend import mechanisms, simd
 from graphattend.simd import graph_ops, kernel_ops, metric_ops
 
 Array = np.ndarray
-Call = Callable[[], Any]
+Call = timing.Call
 
 HEADS = 4
 DIM = 128
 #: Natively NumPy's einsum is many times slower than its `@`, so larger products omit it as a contender.
 IN_PYODIDE = sys.platform == "emscripten"
 NODES, EDGES = 2708, 10556
+#: Contender of every workload in Pyodide: the peak loop.
+PEAK = "peak"
 F32 = np.float32
 
 
@@ -318,56 +319,6 @@ def random_graph(nodes: int, edges: int, width: int) -> ga.NeighborGraph:
     return graph
 
 
-def peak_module(relaxed: bool) -> bytes:
-    """Return WebAssembly that exports `run(n)`: n times twelve multiply-adds on registers, enough to hide their latency.
-
-    The instructions are written here, so that the wheel does not contain them and no compiler is needed.
-    """
-
-    def leb(n: int) -> bytes:
-        return bytes([n & 0x7F | 0x80]) + leb(n >> 7) if n > 0x7F else bytes([n])
-
-    def section(number: int, content: bytes) -> bytes:
-        return bytes([number]) + leb(len(content)) + content
-
-    def constant(value: float) -> bytes:  # f32.const, f32x4.splat
-        return b"\x43" + np.array(value, "<f4").tobytes() + b"\xfd\x13"
-
-    def get(local: int) -> bytes:
-        return bytes([0x20, local])
-
-    def put(local: int) -> bytes:
-        return bytes([0x21, local])
-
-    madd = b"\xfd\x85\x02" if relaxed else b"\xfd\xe6\x01" + get(1) + b"\xfd\xe4\x01"
-    sums = range(3, 3 + SUMS)  # locals after n, the summand and the factor
-    start = constant(1e-3) + put(1) + constant(0.999) + put(2)
-    step = b"".join(get(i) + get(2) + (get(1) if relaxed else b"") + madd + put(i) for i in sums)
-    turn = b"\x03\x40" + step + get(0) + b"\x41\x01\x6b\x22\x00\x0d\x00\x0b"  # loop ... while --n
-    total = get(3) + b"".join(get(i) + b"\xfd\xe4\x01" for i in sums[1:]) + b"\xfd\x1f\x00"
-    body = b"\x01" + leb(2 + SUMS) + b"\x7b" + start + turn + total + b"\x0b"
-    kind = section(1, b"\x01\x60\x01\x7f\x01\x7d")  # (i32) -> f32
-    export = section(7, b"\x01\x03run\x00\x00")
-    return b"\0asm\1\0\0\0" + kind + section(3, b"\x01\x00") + export + section(10, b"\x01" + leb(len(body)) + body)
-
-
-#: Independent sums of the peak loop.
-SUMS = 12
-
-
-def peak() -> Workload:
-    """Multiply-adds on registers only: the peak flop/s of Pyodide's engine."""
-    backend = simd.backend_info()["backend"]
-    if not (IN_PYODIDE and backend.startswith("wasm")):
-        return Workload({})
-    start = importlib.import_module("pyodide.code").run_js(
-        "bytes => new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports.run"
-    )
-    code = importlib.import_module("pyodide.ffi").to_js(peak_module(backend == "wasm-relaxed-simd"))
-    run, turns = start(code), 50_000
-    return Workload({PEAK: lambda: run(turns)}, turns * SUMS * 4 * 2.0)
-
-
 def both_dtypes(key: str, **options: Any) -> Workload:
     """A call of a class in float64, with the same call in float32 as the contender: one query, 1 000 keys."""
     attn = ga.create(key, DIM, **options)
@@ -412,7 +363,9 @@ def over_a_graph(key: str, dtype: str = "float32", **options: Any) -> Workload:
 
 
 def large_graph() -> Workload:
-    """Hyperbolic attention over 100 000 nodes and a million edges, 64 wide, beside dot products."""
+    """Hyperbolic attention over 100 000 nodes and a million edges, 64 wide, beside dot products; native only."""
+    if IN_PYODIDE:
+        return Workload({})
     rng = np.random.default_rng(0)
     graph = ga.NeighborGraph.from_edge_index(rng.integers(0, 100_000, (2, 1_000_000)), 100_000)
     x = 0.05 * normal(100_000, 64)
@@ -457,81 +410,36 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     **{f"mechanism:{key}": lambda key=key: mechanism(key) for key in mechanisms.list_mechanisms()},  # type: ignore[misc]
     **{f"attend:{key}": lambda key=key: attending(key) for key in mechanisms.list_mechanisms()},  # type: ignore[misc]
 }
-#: Workload that is measured along with each of them.
-PEAK = "peak"
 
 
 @cache
 def prepared(name: str) -> Workload:
     """Return a workload with its data, cached until `forget`."""
-    return peak() if name == PEAK else WORKLOADS[name]()
+    return WORKLOADS[name]()
 
 
 def forget() -> None:
     """Release the data of the prepared workloads."""
     prepared.cache_clear()
-    _counts.clear()
+    timing.forget()
 
 
-_counts: dict[tuple[str, str], int] = {}
+def contenders(name: str) -> list[str]:
+    """Return the contenders of a workload that Python can call, and "peak" if the runtime has the peak loop."""
+    return [*prepared(name).calls, *([PEAK] if peak_loop.loop() else [])]
 
 
 def rate(name: str, contender: str, seconds: float) -> float:
-    """Return calls per second of the fastest batch within `seconds`."""
-    call = prepared(name).calls[contender]
-    count = _counts.get((name, contender)) or calibrate(call, seconds / 300)
-    _counts[name, contender] = count
-    best = 0.0
-    end = time.perf_counter() + seconds
-    while not best or time.perf_counter() < end:
-        best = max(best, count / batch(call, count))
-    return best
+    """Return a contender's calls per second within `seconds`; for "peak" flop/s."""
+    if contender == PEAK:
+        loop = peak_loop.loop()
+        return loop.flops * timing.rate(loop.run, seconds) if loop else 0.0
+    return timing.rate(prepared(name).calls[contender], seconds)
 
 
-def calibrate(call: Call, seconds: float) -> int:
-    """Return how many warm calls fill this time, from three tries, because an interruption lengthens a short batch."""
-    call()
-    count = 1
-    while count < 1 << 20:
-        times = [batch(call, count)]
-        while times[-1] < 20 * seconds and len(times) < 3:
-            times.append(batch(call, count))
-        if min(times) >= seconds:
-            break
-        count *= 2
-    return count
-
-
-def batch(call: Call, count: int) -> float:
-    """Return the seconds that `count` calls take."""
-    start = time.perf_counter()
-    for _ in range(count):
-        call()
-    return time.perf_counter() - start
-
-
-def measure(name: str, seconds: float) -> dict[str, float]:
-    """Return calls per second of every Python contender, flop/s of "peak", and bytes beyond the result of "memory"."""
-    calls = prepared(name).calls
-    found = {contender: rate(name, contender, seconds * min(1, 3 / len(calls))) for contender in calls}
-    if name.startswith("attend:"):
-        found["memory"] = beyond_result(calls["graphattend"])
-    loop = prepared(PEAK)
-    if loop.calls:
-        found[PEAK] = rate(PEAK, PEAK, seconds / 2) * loop.flops
-    return found
-
-
-def beyond_result(call: Call) -> float:
-    """Return the peak memory that a call allocates beyond its result, in bytes."""
-    import tracemalloc
-
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    out = call()
-    peak_bytes = tracemalloc.get_traced_memory()[1] - before - out.nbytes
-    tracemalloc.stop()
-    return float(peak_bytes)
+def memory(name: str) -> float:
+    """Return the bytes that our call of a workload allocates beyond its result."""
+    return timing.beyond_result(prepared(name).calls["graphattend"])
 
 
 def extra_memory() -> float:
@@ -539,7 +447,7 @@ def extra_memory() -> float:
     q = normal(10_000, 64)
     attn = ga.create("flash", 64)
     attn.forward(q[:100], q[:100], q[:100])
-    return beyond_result(lambda: attn.forward(q, q, q))
+    return timing.beyond_result(lambda: attn.forward(q, q, q))
 
 
 def facts() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workloads import PEAK, prepared
+from benchmarks import peak_loop
 from graphattend.simd import backends, graph_ops, kernel_ops, metric_ops
 
 Workload = tuple[str, float, Callable[[], Any]]
@@ -38,10 +38,11 @@ def repeats(call: Callable[[], Any], seconds: float = 0.02) -> int:
 def side_by_side(call: Callable[[], Any], rounds: int = 7) -> tuple[float, float]:
     """Best seconds per call, and the peak loop's best flop/s, in turns."""
     count, best, peak = repeats(call), float("inf"), 0.0
-    loop = prepared(PEAK)
+    loop = peak_loop.loop()
+    assert loop, "only WebAssembly has the peak loop"
     for _ in range(rounds):
         best = min(best, once(call, count))
-        peak = max(peak, loop.flops / once(loop.calls[PEAK], 5))
+        peak = max(peak, loop.flops / once(loop.run, 5))
     return best, peak
 
 
