@@ -44,6 +44,39 @@ def test_favor(is_query, shift, n, d, m):
     close(kernel_ops.favor_exponentials(x, w, is_query=is_query, shift=shift), np.exp(h - top), 4e-6)
 
 
+@pytest.mark.parametrize(("n", "d", "m", "e"), [(1, 1, 1, 1), (7, 5, 9, 3), (33, 8, 16, 20), (200, 32, 40, 33)])
+def test_favor_of_one_query(n, d, m, e):
+    rng = np.random.default_rng(n)
+    q, k, v, w, root = normal(rng, d), normal(rng, n, d), normal(rng, n, e), normal(rng, m, d), d**-0.25
+    far = 1.0 + 5 * np.arange(n)[:, None] / n  # a later block has the largest exponent
+    k = (k * far).astype(numbers.REAL)
+    h = (q + k.astype(float)) @ w.T.astype(float) * root - 0.5 * root**2 * (k.astype(float) ** 2).sum(-1, keepdims=True)
+    share = np.exp(h - h.max()).sum(-1)
+    share /= share.sum()
+    out, weights, finite = kernel_ops.favor_single(q, k, v, w, root, 1e9)
+    close(weights, share, 4e-6)
+    close(out, share @ v, 4e-6)
+    assert finite
+    only, alone, _ = kernel_ops.favor_single(q, k, None, w, root, 1e9)
+    assert only is None
+    assert np.array_equal(alone, weights)
+
+
+def test_favor_of_one_query_sees_rubbish_and_the_reach():
+    rng = np.random.default_rng(3)
+    q, k, v, w = normal(rng, 5), normal(rng, 40, 5), normal(rng, 40, 6), normal(rng, 16, 5)
+    most = 0.5 * max((k * k).sum(-1).max(), (q * q).sum())
+    assert kernel_ops.favor_single(q, k, v, w, 1.0, most * 1.001)[2]
+    assert kernel_ops.favor_single(q, k, v, w, 1.0, most * 0.999) is None
+    assert kernel_ops.favor_single(q * 100, k, v, w, 1.0, most) is None
+    for array in (q, k, v):
+        for bad in (np.nan, np.inf, -np.inf):
+            kept, array.flat[-1] = array.flat[-1], bad
+            found = kernel_ops.favor_single(q, k, v, w, 1.0, 1e9)
+            assert found is None or not found[2]
+            array.flat[-1] = kept
+
+
 @pytest.mark.parametrize("granularity", ["tensor", "row", "group"])
 @pytest.mark.parametrize(("m", "n", "d"), [(1, 1, 1), (1, 130, 16), (5, 70, 13), (9, 64, 30)])
 def test_int8_products(granularity, m, n, d):

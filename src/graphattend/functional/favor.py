@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -65,23 +66,24 @@ def orthogonal_projection(num_features: int, dim: int, *, seed: int) -> np.ndarr
 
 
 class Directions(NamedTuple):
-    """Random directions (m, D) in both precisions, and the largest norm of a row."""
+    """Random directions (m, D) in both precisions, and the largest |x|²/2 of which float32 is accurate to 1e-5."""
 
     wide: np.ndarray
     single: np.ndarray
-    longest: float
+    reach: float
 
     @classmethod
     def of(cls, projection: np.ndarray) -> Directions:
         """Build the directions from an array of either precision."""
         wide = projection.astype(np.float64, copy=False)
         single = projection.astype(np.float32, copy=False)
-        return cls(wide, single, float(np.sqrt(np.einsum("md,md->m", wide, wide).max())))
+        longest = float(np.einsum("md,md->m", wide, wide).max())  # solve √(2 half · longest) + half = reach for √half
+        root = ((longest / 2 + _SINGLE_REACH) ** 0.5) - (longest / 2) ** 0.5
+        return cls(wide, single, root * root)
 
     def outreach(self, half: np.ndarray) -> bool:
         """Whether the exponents of float32 rows, given |x|²/2, may be too large for an accuracy of 1e-5."""
-        top = float(half.max())
-        return not (2 * top) ** 0.5 * self.longest + top <= _SINGLE_REACH
+        return not half.max() <= self.reach
 
 
 def exponents(
@@ -119,6 +121,18 @@ def exponentials(
     sharp = x if sharpness == 1 else x * x.dtype.type(sharpness)
     u = simd.favor_exponentials(sharp, w, is_query=is_query, shift=True)
     return u, lambda g: _exponents_pullback(x, w, g * u, factor)
+
+
+def attend_single(
+    query: np.ndarray, keys: np.ndarray, values: np.ndarray | None, directions: Directions, sharpness: float
+) -> tuple[Any, np.ndarray] | None:
+    """Return output (E,), None without values, and weights (N,) of one query in one kernel call.
+
+    Returns None if the exponents need float64 or a result is not finite.
+    """
+    single = query.dtype == np.float32
+    w, reach = (directions.single, directions.reach) if single else (directions.wide, sys.float_info.max)
+    return simd.favor_single(query, keys, values, w, sharpness * keys.shape[-1] ** -0.25, reach)
 
 
 def _narrowed(

@@ -91,24 +91,6 @@ def _attend_widened(hq: np.ndarray, hk: np.ndarray, v: np.ndarray, is_causal: bo
     return out.astype(v.dtype), pullback
 
 
-#: Smaller products of features may have lost digits to underflow.
-_SMALLEST: Final = {np.dtype(np.float32): 1e-26, np.dtype(np.float64): 1e-260}
-
-
-def plain_average(fq: np.ndarray, fk: np.ndarray, v: np.ndarray | None) -> tuple[Any, np.ndarray] | None:
-    """Return `mix` (E,) of one query's features (1, m) over few keys, and the weights (N,).
-
-    Without values, the output is None. Returns None if a product is tiny or not finite.
-    """
-    a = simd.matmul_nt(fq, fk)
-    total = np.add.reduce(a, axis=None)
-    if not (np.minimum.reduce(a, axis=None) >= _SMALLEST[a.dtype] and total < np.inf):
-        return None
-    a /= total
-    out = None if v is None else simd.matmul(a, v)[0]
-    return (out, a[0]) if out is None or all_finite(out) else None
-
-
 #: How far, per feature, the exponents that a causal row sees may lie below those of later keys. Within this gap the
 #: exponentials keep all their digits, and so do terms that are e^-20 times smaller.
 _CAUSAL_GAP: Final = {np.dtype(np.float32): 60.0, np.dtype(np.float64): 600.0}

@@ -10,12 +10,11 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from .. import simd
-from .._float64_fallback import silence
 from .._validate import ArrayLike, broadcast_shapes, check_length
 from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.dot_product import causal_mask
-from ..functional.favor import Directions, draw_projection, exponentials, exponents
-from ..functional.linear import KeyState, attend_exponents, exact_weights, plain_average
+from ..functional.favor import Directions, attend_single, draw_projection, exponentials, exponents
+from ..functional.linear import KeyState, attend_exponents, exact_weights
 from ..graph import NeighborGraph
 from ._base import Attention
 from ._boundary import Call, Context, Inputs
@@ -194,13 +193,7 @@ class LinearAttention(Attention):
             return None
         if values is not None and not values.size:
             return None
-        directions, sharpness = self._directions(), self.temperature**-0.5
-        with silence():
-            by_query = exponentials(query[None], directions, sharpness, is_query=True)
-            by_key = exponentials(keys, directions, sharpness, is_query=False)
-            if by_query is None or by_key is None:
-                return None
-            return plain_average(by_query[0], by_key[0], values)
+        return attend_single(query, keys, values, self._directions(), self.temperature**-0.5)
 
     def _directions(self) -> Directions:
         cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]

@@ -177,6 +177,14 @@ def single_with_weights(
     return found[:2] if found is not None and found[2] else None
 
 
+def favor_single(
+    query: np.ndarray, keys: np.ndarray, values: np.ndarray | None, directions: np.ndarray, root: float, reach: float
+) -> tuple[Any, np.ndarray] | None:
+    """Compute `kernel_ops.favor_single`, or return None without kernels or if a result is not finite."""
+    found = None if _kernels is None else _kernels.favor_single(query, keys, values, directions, root, reach)
+    return found[:2] if found is not None and found[2] else None
+
+
 def single_vjp(
     rows: np.ndarray, keys: np.ndarray, values: np.ndarray, weights: np.ndarray, grad: np.ndarray, **options: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None] | None:

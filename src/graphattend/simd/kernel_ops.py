@@ -397,6 +397,27 @@ def favor_exponentials(x: Array, projection: Array, *, is_query: bool, shift: bo
     return z if z is not None and _k.favor(z, x, x.shape[-1] ** -0.25, int(is_query), int(shift)) else None
 
 
+def favor_single(
+    q: Array, k: Array, v: Array | None, directions: Array, root: float, reach: float
+) -> tuple[Array | None, Array, bool] | None:
+    """Compute linear attention of one query by FAVOR+ features, without the features of the keys.
+
+    Args:
+        q: The query, (D,).
+        k: The keys, (N, D).
+        v: The values, (N, E), or None.
+        directions: W, (m, D).
+        root: Factor of q and k.
+        reach: Largest |root·x|²/2 of a query or key for which the result is wanted.
+
+    Returns:
+        Output (E,), None without values; weights (N,); whether all is finite. None if a vector is out of reach.
+    """
+    out, weights = None if v is None else _empty(v.shape[-1], q.dtype), _empty(len(k), q.dtype)
+    finite = _k.favor_one(q, k, v, directions, out, weights, root, reach)
+    return None if finite is None else (out, weights, finite)
+
+
 def int8_scores(q: Array, codes: Array, scale: Array, zero_point: Array, group_size: int | None = None) -> Array | None:
     """Compute ``q (..., M, D) @ ((codes (..., N, D) − zero_point) · scale)ᵀ``; see `quantized_ops.int8_scores`."""
     out = _empty((*np.broadcast_shapes(q.shape[:-2], codes.shape[:-2]), q.shape[-2], codes.shape[-2]), q.dtype)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import draw
-from .draw import Case, lead, normal, output, size
+from .draw import Case, lead, normal, output, size, softmax64
 
 
 def make_favor(rng):
@@ -17,6 +17,19 @@ def ref_favor(z, x, root, query, shift, before):
     s = root * before.astype(float)
     h = s - 0.5 * root * root * (x.astype(float) ** 2).sum(-1, keepdims=True)
     return [np.exp(h - (h if shift else s).max(axis=-1 if query else (-2, -1), keepdims=True))]
+
+
+def make_favor_one(rng):
+    n, m, d, e, values = size(rng, 90), size(rng, 40), size(rng, 20), size(rng, 20), rng.random() < 0.8
+    parts = normal(rng, d), normal(rng, n, d), normal(rng, n, e) if values else None, normal(rng, m, d)
+    return [*parts, output(e) if values else None, output(n), 0.5, 1e3]
+
+
+def ref_favor_one(q, k, v, directions, out, weights, root, reach):
+    k, w = k.astype(float), directions.astype(float)
+    w = softmax64((root * (q + k) @ w.T - 0.5 * root * root * (k * k).sum(-1, keepdims=True)).reshape(1, -1))
+    w = w.reshape(len(k), -1).sum(-1)
+    return [None if v is None else w @ v.astype(float), w]
 
 
 def make_rotate(rng):
@@ -61,6 +74,7 @@ def ref_int8(x, codes, scale, zero, group, out, combine):
 
 CASES = {
     "favor": Case(make_favor, ref_favor, extra=1),
+    "favor_one": Case(make_favor_one, ref_favor_one),
     "rotate": Case(make_rotate, ref_rotate),
     "int8_scores": Case(lambda rng: make_int8(rng, False), lambda *a: ref_int8(*a, combine=False)),
     "int8_combine": Case(lambda rng: make_int8(rng, True), lambda *a: ref_int8(*a, combine=True)),

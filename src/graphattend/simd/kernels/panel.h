@@ -27,7 +27,7 @@ INL void panel_scores_rows(const int rows, const real *K, isize ldk, isize d, co
     tile_store(rows, 2, S, lds, c);
 }
 
-NOINLINE void panel_scores(const real *K, isize ldk, isize keys, isize d, const real *panel,
+SHARED void panel_scores(const real *K, isize ldk, isize keys, isize d, const real *panel,
                            real *S, isize lds) {
     isize i = 0;
     for (; i + 4 <= keys; i += 4)
@@ -46,7 +46,7 @@ INL void panel_sum_tile(const int vectors, const real *P, isize ldp, isize keys,
     tile_store(TILE_ROWS, vectors, out, ldo, c);
 }
 
-NOINLINE void panel_sum(const real *P, isize ldp, isize keys, const real *X, isize ldx, isize d,
+SHARED void panel_sum(const real *P, isize ldp, isize keys, const real *X, isize ldx, isize d,
                         real *out, isize ldo, const real *shrink) {
     isize j = 0;
     for (; j + 2 * WIDE <= d; j += 2 * WIDE)
