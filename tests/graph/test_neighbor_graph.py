@@ -13,10 +13,11 @@ from graphattend.graph import GraphMetadata, NeighborGraph
 
 
 @pytest.mark.parametrize(
-    "module", ["neighbor_graph", "_measure_methods", "metadata", "constructors", "properties", "spectral"]
+    "module",
+    ["neighbor_graph", "_conversion_methods", "_measure_methods", "metadata", "constructors", "properties", "spectral"],
 )
 def test_examples_run(module):
-    if module == "neighbor_graph":  # its examples convert from and to both libraries
+    if module == "_conversion_methods":  # its examples convert from and to both libraries
         pytest.importorskip("networkx")
         pytest.importorskip("scipy")
     assert doctest.testmod(importlib.import_module(f"graphattend.graph.{module}")).failed == 0

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal
 
 import numpy as np
 
 from .. import _validate as check
 from .._validate import ArrayLike
 from ._checked_fields import frozen
-
-if TYPE_CHECKING:
-    from .neighbor_graph import NeighborGraph
+from ._part import Part
 
 #: `structural_features` estimates closeness and betweenness in larger graphs, because exact values cost O(V · K).
 EXACT_NODES = 5_000
@@ -20,12 +18,8 @@ EXACT_NODES = 5_000
 PIVOTS = 256
 
 
-class Measures:
+class Measures(Part):
     """The measures of `NeighborGraph`; the only state is the cached structural features."""
-
-    @property
-    def _graph(self) -> NeighborGraph:
-        return cast("NeighborGraph", self)
 
     def degree(self) -> np.ndarray:
         """Number of neighbours of each node, which is the length of its row.
