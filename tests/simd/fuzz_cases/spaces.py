@@ -74,6 +74,8 @@ def make_metric(rng):
     gain = None if indices is None else gain_of(rng, m)
     out = output_with(gain, *b, m, d)
     mixture = mixture_with(rng, gain, 0 if indices is None else len(indices))
+    if weights is not None and gain is None and rng.random() < 0.3:
+        v = out = None  # weights alone
     return [q, k, v, table, indptr, indices, mask, gain, out, weights, mixture, bool(rng.random() < 0.5)]
 
 
@@ -358,7 +360,8 @@ def renew_means(args):
         return
     with contextlib.suppress(Exception):  # the kernel has to refuse points without means
         right = ref_frechet(v, w, table, indptr, indices, np.zeros(args[2].shape))[0].astype(draw.REAL)
-        args[3] = means if means.shape == right.shape and close(means, right) else right
+        if np.broadcast_shapes(means.shape, right.shape) == right.shape:  # else the kernel has to refuse them
+            args[3] = means if means.shape == right.shape and close(means, right) else right
 
 
 def ref_mean_vjp(v, w, grad, given, table, indptr, indices, dv, dw):

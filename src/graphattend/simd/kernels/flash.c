@@ -161,13 +161,9 @@ Status KERNEL(attend)(Call *call) {
         return wrong(call, "attend: leading axes or mask do not broadcast");
     int stats_operand = 0;
     if (given(stats)) {
-        if (stats->ndim != out->ndim || len(stats, 2) != a.queries || len(stats, 1) != 2)
+        if (len(stats, 2) != a.queries || len(stats, 1) != 2 || !same_batch(stats, out))
             return wrong(call, "attend: stats has the wrong shape");
-        for (int i = 0; i < batch.ndim; i++)
-            if (stats->shape[i] != out->shape[i])
-                return wrong(call, "attend: stats has the wrong shape");
         stats_operand = batch_add(&batch, stats, 2);
-        if (stats_operand < 0) return DECLINED;
         a.lds = step(stats, 2);
     }
     int few = a.queries <= FEW_QUERIES;

@@ -188,10 +188,7 @@ static void repeat_few(Backward *a, const Visible *visible, real *workspace) {
 }
 
 static int same_shape(const Array *a, const Array *lead, isize rows, isize columns) {
-    if (a->ndim != lead->ndim || len(a, 2) != rows || len(a, 1) != columns) return 0;
-    for (int i = 0; i < a->ndim - 2; i++)
-        if (a->shape[i] != lead->shape[i]) return 0;
-    return 1;
+    return len(a, 2) == rows && len(a, 1) == columns && same_batch(a, lead);
 }
 
 enum { ARRAYS = attend_vjp_dv + 1 };

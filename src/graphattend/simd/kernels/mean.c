@@ -22,26 +22,30 @@ typedef struct {
     Batch batch;
 } Means;
 
-static Status get_means(Means *m, const Array *v, const Array *weights, const Array *spaces,
-                        const Array *indptr, const Array *indices, const Array *out) {
+static Status get_means(Call *call, Means *m, const Array *v, const Array *weights,
+                        const Array *spaces, const Array *indptr, const Array *indices,
+                        const Array *out) {
     m->near = 0, m->v = v, m->weights = weights, m->out = out;
     m->rows = len(out, 2), m->keys = len(v, 2);
-    if (!get_spaces(spaces, len(v, 1), &m->spaces) || len(out, 1) != len(v, 1)) return WRONG;
+    if (!get_spaces(spaces, len(v, 1), &m->spaces) || len(out, 1) != len(v, 1))
+        return wrong(call, "means: the spaces do not fit");
     if (given(indptr) != given(indices)) return DECLINED;
     if (given(indptr)) {
         if (v->ndim > 2 || out->ndim > 2 || weights->ndim != 1) return DECLINED;
         if (!get_neighbors(indptr, indices, m->rows, m->keys, &m->lists) ||
             weights->shape[0] != m->lists.edges)
-            return WRONG;
+            return wrong(call, "means: indptr, indices or weights do not fit");
         m->near = &m->lists;
     } else if (weights->ndim < 2 || len(weights, 2) != m->rows || len(weights, 1) != m->keys)
-        return WRONG;
+        return wrong(call, "means: the weights do not fit");
     m->longest = m->near ? m->lists.longest : m->keys;
     m->edges = m->near ? m->lists.edges : m->rows * m->keys;
     batch_start(&m->batch, out, 2);
     m->at_out = batch_add(&m->batch, out, 2), m->at_v = batch_add(&m->batch, v, 2);
     m->at_weights = m->near ? 0 : batch_add(&m->batch, weights, 2);
-    return m->at_v < 0 || m->at_weights < 0 ? WRONG : DONE;
+    if (m->at_v < 0 || m->at_weights < 0)
+        return wrong(call, "means: leading axes do not broadcast");
+    return DONE;
 }
 
 static real *line_at(const Batch *batch, int operand, const Array *array, isize i) {
@@ -156,9 +160,8 @@ static int far_from_boundary(const Spaces *spaces, const Fact *facts, isize coun
 Status KERNEL(frechet)(Call *call) {
     const Array *a = call->array;
     Means m;
-    Status status = get_means(&m, &a[frechet_v], &a[frechet_weights], &a[frechet_spaces],
+    Status status = get_means(call, &m, &a[frechet_v], &a[frechet_weights], &a[frechet_spaces],
                               &a[frechet_indptr], &a[frechet_indices], &a[frechet_out]);
-    if (status == WRONG) return wrong(call, "frechet: the arguments do not fit");
     if (status != DONE) return status;
     isize d = m.spaces.width, n = m.longest, facts = m.keys * m.spaces.count;
     real *points = workspace_get((usize)(n * (d + 2) + frechet_room(n, d) + 16) * sizeof(real) +
@@ -263,9 +266,8 @@ Status KERNEL(mean_vjp)(Call *call) {
     const Array *means = &a[mean_vjp_means];
     int exact = given(means);
     Means m;
-    Status status = get_means(&m, &a[mean_vjp_v], &a[mean_vjp_weights], &a[mean_vjp_spaces],
+    Status status = get_means(call, &m, &a[mean_vjp_v], &a[mean_vjp_weights], &a[mean_vjp_spaces],
                               &a[mean_vjp_indptr], &a[mean_vjp_indices], grad);
-    if (status == WRONG) return wrong(call, "mean_vjp: the arguments do not fit");
     if (status != DONE) return status;
     isize d = m.spaces.width, n = m.longest, facts = m.keys * m.spaces.count, core = m.near ? 1 : 2;
     if (!same_batch(dv, grad) || len(dv, 1) != d || len(dv, 2) != m.keys ||
@@ -275,8 +277,7 @@ Status KERNEL(mean_vjp)(Call *call) {
         return wrong(call, "mean_vjp: shapes differ");
     int at_dv = batch_add(&m.batch, dv, 2), at_dw = m.near ? 0 : batch_add(&m.batch, dw, 2);
     int at_means = exact ? batch_add(&m.batch, means, 2) : 0;
-    if (at_dv < 0 || at_dw < 0 || at_means < 0)
-        return wrong(call, "mean_vjp: leading axes do not broadcast");
+    if (at_means < 0) return wrong(call, "mean_vjp: leading axes of the means do not broadcast");
     isize edges = edge_room(n), width = round_up(d, 8);
     real *points = workspace_get(
         (usize)(2 * n * d + 7 * edges + 4 * width + frechet_room(n, d) + 8) * sizeof(real) +
