@@ -135,9 +135,9 @@ def misfit(a, operand, args):
         return [np.zeros_like(b) if "WRITE" in operand[-1] else b.copy() for b in given]
     if not isinstance(a, np.ndarray):
         return []
-    others = [None, np.flip(a, tuple(range(a.ndim))[-1:])]
+    others = [None]
     for axis in range(a.ndim):
-        others += [a.take(range(a.shape[axis] - 1), axis), np.concatenate([a, a], axis)]
+        others += [a.take(range(a.shape[axis] - 1), axis), np.concatenate([a, a], axis), spread(a, axis, -2)]
     values = []
     if a.dtype in (np.int32, np.int64) and a.size:
         values = [(0, -1), (0, 1), (-1, 2**30), (-1, a.max() - 1), (a.size // 2, 2**30)]
@@ -157,9 +157,12 @@ def misfits(case, operands, outputs, args):
             changed = [*args[:i], other, *args[i + 1 :]]
             if case.extra and i in outputs:
                 changed[-1] = np.copy(other)  # what it contains before
-            for output, values in before:  # kernels with a gain add to their outputs
-                output[...] = 0 if args[i] is None and not case.extra else values
+            if args[i] is None and not case.extra:
+                for output, _ in before:
+                    output[...] = 0  # kernels with a gain add to it
             yield changed
+            for output, values in before:
+                output[...] = values
 
 
 # --- checking -----------------------------------------------------------------------------------------------------
