@@ -5,8 +5,12 @@
 import type { Boot, Parts } from "./boot.js";
 import { reason } from "./errors.js";
 import type { Ahead } from "./keep.js";
-import { isNode, nodeModule } from "./platform.js";
 import type { Pyodide } from "./runtime.js";
+import { read, Refusal, toBytes, type Coming, type Header, type Place, type Snapshot } from "./snapshot-format.js";
+import type { Store } from "./snapshot-store.js";
+
+export { read } from "./snapshot-format.js";
+export { engine, Store } from "./snapshot-store.js";
 
 /** What of Emscripten's module is needed. */
 export interface SnapshotModule {
@@ -33,15 +37,6 @@ interface FileNode {
   node_ops: { mknod(parent: FileNode, name: string, mode: number, device: number): FileNode };
 }
 
-/** A side module's place, as the patched loader notes it. */
-interface Place {
-  name: string;
-  memoryBase: number;
-  tableBase: number;
-  tableSize: number;
-  handle: number;
-}
-
 interface Library {
   name: string;
   exports: Record<string, unknown>;
@@ -60,32 +55,6 @@ interface SideModules {
   grow(bytes: number): void;
 }
 
-interface Header {
-  places: Place[];
-  /** How long the table of functions is, and which of a library's functions lie outside its own part of it. */
-  table: number;
-  slots: [at: number, library: string, symbol: string][];
-  globals: Record<string, number>;
-  /** Objects of JavaScript that Python holds. */
-  objects: object;
-  memory: number;
-  /** What of the memory is not zero, page by page. */
-  runs: [start: number, end: number][];
-  files: [path: string, size: number][];
-}
-
-interface Snapshot extends Omit<Header, "files" | "runs"> {
-  runs: [start: number, data: Uint8Array][];
-  files: [path: string, data: Uint8Array][];
-  modules: WebAssembly.Module[];
-}
-
-/** A snapshot on its way: with the header an engine can begin to start, while the rest is read and compiled. */
-export interface Coming {
-  header: Promise<Header>;
-  all: Promise<Snapshot>;
-}
-
 /** How a start with snapshots ended: "used", "vendored" (made by vendor), "none" (yet), or why there can be none. */
 export interface Revived {
   python?: Pyodide;
@@ -93,16 +62,9 @@ export interface Revived {
 }
 
 const PAGE = 4096;
-const MAGIC = "graphattend snapshot 1\n";
-/** After the name of the format come sums of all that follows, in four numbers, and the length of the header. */
-const SUMS = 32,
-  PRELUDE = 52;
 const FILES = "/lib";
 /** A file that all may read and write. */
 const FILE = 0o100666;
-const NAME = "graphattend-snapshots";
-const LENGTH = "content-length";
-
 /** What a snapshot has to have in it. */
 export const PREPARE = `
 import gc, importlib, json, pkgutil, random, tempfile, numpy.fft, numpy.linalg, numpy.random
@@ -213,20 +175,10 @@ export function take(module: SnapshotModule): Uint8Array {
     globals: Object.fromEntries(Object.entries(side.GOT).map(([name, global]) => [name, global.value as number])),
     files: files.map(([path, data]) => [path, data.length]),
   };
-  const text = new TextEncoder().encode(JSON.stringify(header));
-  const start = align(PRELUDE + text.length);
-  const parts = [...runs.map(([from, to]) => module.HEAP8.subarray(from, to)), ...files.map(([, data]) => data)];
-  const out = new Uint8Array(align(parts.reduce((sum, { length }) => sum + length, start)));
-  out.set(new TextEncoder().encode(MAGIC));
-  new Uint32Array(out.buffer)[PRELUDE / 4 - 1] = text.length;
-  out.set(text, PRELUDE);
-  let at = start;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  new Uint32Array(out.buffer).set(sums(out), SUMS / 4);
-  return out;
+  return toBytes(header, [
+    ...runs.map(([from, to]) => module.HEAP8.subarray(from, to)),
+    ...files.map(([, data]) => data),
+  ]);
 }
 
 function notZero(heap: Uint32Array): Header["runs"] {
@@ -248,111 +200,6 @@ function listing(fs: SnapshotModule["FS"], folder: string): string[] {
       const path = `${folder}/${name}`;
       return fs.isDir(fs.stat(path).mode) ? listing(fs, path) : [path];
     });
-}
-
-const align = (bytes: number): number => Math.ceil(bytes / 16) * 16;
-
-/**
- * Whether a storage has given back what it was given: four sums over the words. A cryptographic hash would take longer than
- * all the rest, and who can write there can run code in the page anyway.
- */
-function sums(data: Uint8Array): Uint32Array {
-  const words = new Uint32Array(data.buffer, data.byteOffset, data.length >>> 2);
-  let a = 1,
-    b = 2,
-    c = 3,
-    d = 4;
-  for (let at = PRELUDE / 4 - 1; at + 3 < words.length; at += 4) {
-    a = (Math.imul(a, 31) + words[at]!) | 0;
-    b = (Math.imul(b, 31) + words[at + 1]!) | 0;
-    c = (Math.imul(c, 31) + words[at + 2]!) | 0;
-    d = (Math.imul(d, 31) + words[at + 3]!) | 0;
-  }
-  return Uint32Array.of(a, b, c, d);
-}
-
-/** Why there can be no snapshot, where that is what was kept. */
-class Refusal extends Error {}
-
-/** Read what `take` wrote, and compile its side modules. */
-export function read(source: Uint8Array | Response): Coming {
-  const { head, data } = source instanceof Uint8Array ? { head: source, data: source } : arriving(source);
-  const header = Promise.resolve(head).then(headerOf);
-  const all = header.then(async (known) => parse(known, await data));
-  for (const promise of [header, all]) promise.catch(() => undefined); // reported where they are awaited
-  return { header, all };
-}
-
-/** The bytes of a response in one block, and of these already the header as soon as it is there. */
-function arriving(response: Response): Record<"head" | "data", Promise<Uint8Array>> {
-  let begun: (head: Uint8Array) => void;
-  const first = new Promise<Uint8Array>((resolve) => (begun = resolve));
-  const fill = async (): Promise<Uint8Array> => {
-    const size = Number(response.headers.get(LENGTH)),
-      reader = size > 0 ? blockReader(response) : undefined;
-    if (reader === undefined) return new Uint8Array(await response.arrayBuffer());
-    let out = new Uint8Array(size),
-      isAhead = true;
-    for (let at = 0; at < size;) {
-      const { done, value } = await reader.read(out.subarray(at));
-      if (value === undefined) throw new Error("it cannot be read");
-      out = new Uint8Array(value.buffer);
-      at += value.length;
-      if (done) return out.subarray(0, at);
-      if (isAhead && at >= PRELUDE && at >= textEnd(out)) {
-        isAhead = false;
-        begun(out.slice(0, textEnd(out)));
-      }
-    }
-    return out;
-  };
-  const data = fill();
-  return { head: Promise.race([first, data]), data };
-}
-
-/** A reader that fills a block of ours, where the engine has one: this takes half the time of `arrayBuffer`. */
-function blockReader(response: Response): ReadableStreamBYOBReader | undefined {
-  try {
-    return response.body?.getReader({ mode: "byob" });
-  } catch {
-    return undefined;
-  }
-}
-
-/** The place after the header's text. */
-const textEnd = (data: Uint8Array): number =>
-  PRELUDE + new Uint32Array(data.buffer, data.byteOffset, PRELUDE / 4).at(-1)!;
-
-const damaged = (error: unknown): Error => new Error(`a damaged snapshot (${String(error)})`, { cause: error });
-
-function headerOf(data: Uint8Array): Header {
-  const text = (from: number, to: number): string => new TextDecoder().decode(data.subarray(from, to));
-  if (text(0, REFUSED.length) === REFUSED) throw new Refusal(text(REFUSED.length, data.length));
-  if (data.length < PRELUDE || text(0, MAGIC.length) !== MAGIC) throw new Error("not a snapshot");
-  try {
-    return JSON.parse(text(PRELUDE, textEnd(data))) as Header;
-  } catch (error) {
-    throw damaged(error);
-  }
-}
-
-async function parse(header: Header, data: Uint8Array): Promise<Snapshot> {
-  try {
-    let at = align(textEnd(data));
-    const runs = header.runs.map(([from, to]): [number, Uint8Array] => [from, data.subarray(at, (at += to - from))]);
-    const files = header.files.map(([path, size]): [string, Uint8Array] => [path, data.subarray(at, (at += size))]);
-    const named = new Map(files);
-    const compiling = Promise.all(
-      header.places.map(({ name }) => WebAssembly.compile(named.get(name) as Uint8Array<ArrayBuffer>)),
-    );
-    compiling.catch(() => undefined); // the sums say more; taken meanwhile
-    const words = new Uint32Array(data.buffer, data.byteOffset, PRELUDE / 4);
-    if (data.length % 16 !== 0 || !sums(data).every((sum, i) => sum === words[SUMS / 4 + i]))
-      throw new Error("its sums are others");
-    return { ...header, runs, files, modules: await compiling };
-  } catch (error) {
-    throw damaged(error);
-  }
 }
 
 /** Put a snapshot into a module whose Python has not started; what `finalizeBootstrap` takes. */
@@ -421,91 +268,3 @@ function writeFiles(fs: SnapshotModule["FS"], files: Snapshot["files"]): void {
 function clear(heap: Uint32Array, from: number, to: number): void {
   for (let at = from >>> 2; at < to >>> 2; at++) if (heap[at] !== 0) heap[at] = 0;
 }
-
-/** This engine: the snapshot of one is nothing to another. */
-export function engine(): string {
-  // V8's flags change what WebAssembly can, and a worker is not told of them.
-  const relaxed = WebAssembly.validate(RELAXED) ? "relaxed" : "";
-  return isNode ? `${process.version} ${process.arch} ${process.platform} ${relaxed}` : navigator.userAgent;
-}
-
-/** A module with one instruction of relaxed SIMD. */
-const RELAXED = Uint8Array.of(
-  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0],
-  ...[65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11],
-);
-
-/** Where snapshots of one folder are kept: the page's Cache Storage, or files in the folder. */
-export class Store {
-  private constructor(
-    private readonly folder: string,
-    private readonly prefix: string,
-    private readonly key: string,
-  ) {}
-
-  /** `content` says what is in the snapshot. */
-  static async open(folder: string, content: string): Promise<Store> {
-    const hash = async (text: string): Promise<string> =>
-      Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))), (b) =>
-        b.toString(16).padStart(2, "0"),
-      ).join("");
-    // In Node.js several engines may share a folder; a browser that has another name has been updated.
-    const prefix = `${NAME}-${isNode ? `${await hash(engine())}-` : ""}`;
-    return new Store(folder, prefix, prefix + (await hash(`${MAGIC}${engine()}\n${content}`)));
-  }
-
-  get name(): string {
-    return this.folder + this.key;
-  }
-
-  async load(): Promise<Uint8Array | Response | undefined> {
-    if (isNode) {
-      const { readFile } = await nodeModule("node:fs/promises");
-      return readFile(this.name).then(
-        (data) => new Uint8Array(data.buffer, data.byteOffset, data.length),
-        () => undefined,
-      );
-    }
-    return (await caches.open(NAME)).match(this.name);
-  }
-
-  /** Keep a snapshot, or a short text that says why there can be none, in place of what is there. */
-  async save(data: Uint8Array | string): Promise<void> {
-    const bytes = (
-      typeof data === "string" ? new TextEncoder().encode(`${REFUSED}${data}`) : data
-    ) as Uint8Array<ArrayBuffer>;
-    if (isNode) {
-      const { rename, writeFile } = await nodeModule("node:fs/promises");
-      const draft = `${this.name}.${process.pid}-${Math.random().toString(36).slice(2)}`;
-      await writeFile(draft, bytes);
-      await rename(draft, this.name);
-    } else {
-      await (await caches.open(NAME)).put(this.name, new Response(bytes, { headers: { [LENGTH]: `${bytes.length}` } }));
-    }
-    await this.remove(false);
-  }
-
-  /** Remove the snapshots of this folder that nothing can use any more, and this one if so wanted. */
-  async remove(all: boolean): Promise<void> {
-    if (isNode) {
-      const { readdir, rm } = await nodeModule("node:fs/promises");
-      for (const name of await readdir(this.folder))
-        if (name.startsWith(this.prefix) && (all || !name.startsWith(this.key)))
-          await rm(this.folder + name, { force: true });
-      return;
-    }
-    const cache = await caches.open(NAME);
-    for (const { url } of await cache.keys())
-      if (url.startsWith(this.folder + this.prefix) && (all || url !== this.name)) await cache.delete(url);
-  }
-
-  /** Let only one thread of all the pages make it. */
-  async alone(make: () => Promise<void>): Promise<void> {
-    if (isNode || !("locks" in navigator)) return make();
-    return navigator.locks.request(this.name, { ifAvailable: true }, async (lock) =>
-      lock === null ? undefined : make(),
-    );
-  }
-}
-
-const REFUSED = "graphattend has no snapshot: ";
