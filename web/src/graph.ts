@@ -199,6 +199,9 @@ export function scaled(graph: Graph, ball?: number): Float64Array {
   return Float64Array.from(latents, (x) => (Number.isFinite(reach) ? x * reach : x));
 }
 
+/** Rows and sources of some edges of a graph; `kept` lists them if they are not all. */
+export type Lists = Pick<Graph, "indptr" | "indices"> & { kept?: number[] };
+
 /** Return the graph without the edges from one node to some others; `kept` lists the remaining edges. */
 export function without(
   graph: Graph,
@@ -214,6 +217,16 @@ export function without(
     indptr.push(at);
   }
   return { indptr, indices: kept.map((e) => graph.indices[e]!), kept };
+}
+
+/** Extend the weights of some edges to all edges, with zeros. */
+export function spread(graph: Graph, { kept }: Lists, weights: ArrayLike<number>): ArrayLike<number> {
+  if (kept === undefined) return weights;
+  const out = new Float64Array(graph.indices.length);
+  kept.forEach((e, i) => {
+    out[e] = weights[i]!;
+  });
+  return out;
 }
 
 /** Describe how tree-like an undirected graph is, by its number of edges beyond a spanning forest. */

@@ -1,6 +1,7 @@
 // State → compute → views. Holds the state, computes with kernels or Python, and reports when to redraw.
 
 import type { Progress, Schema } from "graphattend";
+import { Address } from "./address.js";
 import type { KernelCompute } from "./compute/kernels.js";
 import { layOut } from "./compute/layout.js";
 import { pack, unpack } from "./compute/pack.js";
@@ -8,7 +9,8 @@ import { projected } from "./compute/projection.js";
 import { MOST_BYTES } from "./compute/formats.js";
 import type { Python } from "./compute/python.js";
 import { fromGallery, GALLERY } from "./gallery.js";
-import { nodeOf, size, sources, without, type Advice, type Graph, type Result } from "./graph.js";
+import { nodeOf, size, sources, spread, without, type Advice, type Graph, type Lists, type Result } from "./graph.js";
+import { keep, kept, keptName } from "./kept.js";
 import { shared } from "./schema.js";
 import { DEFAULT_GRAPH, fromHash, IN_ADDRESS, onGraph, START, toHash, type Options, type State } from "./state.js";
 import { message, reworded } from "./words.js";
@@ -17,14 +19,9 @@ import { message, reworded } from "./words.js";
 const MOST_NODES = 1500,
   MOST_EDGES = 20_000;
 const small = (graph: Graph): boolean => size(graph) <= MOST_NODES && graph.indices.length <= MOST_EDGES;
-/** Burst of address changes, and milliseconds per further one; Safari allows at most 100 in 30 seconds. */
-const MOST_WRITES = 20,
-  WRITE_EVERY = 400;
 /** Milliseconds that a slider has to rest before Python is called; meanwhile the kernels answer. */
 const REST = 150;
-const KEPT = "graphattend.graph";
 
-type Lists = Pick<Graph, "indptr" | "indices"> & { kept?: number[] };
 export interface Work {
   what: string;
   done: number;
@@ -61,10 +58,7 @@ export class Session {
   private computed = 0;
   private draw: () => void = () => undefined;
   private lists: { of: string; lists: Lists; graph: Graph } | undefined;
-  /** Remaining writes of the address, the time of this count, and a scheduled write. */
-  private writes = MOST_WRITES;
-  private written = 0;
-  private later: ReturnType<typeof setTimeout> | undefined;
+  private readonly address = new Address(() => toHash(this.state));
   private endLayout: () => void = () => undefined;
   /** Results of graphs that were shown before. */
   private readonly known = new WeakMap<Graph, Pick<Session, "results" | "skipped" | "advice">>();
@@ -105,26 +99,8 @@ export class Session {
     if (by.node !== undefined && by.node !== this.state.node) by = { to: "", masked: [], ...by };
     const before = this.state;
     this.state = { ...before, ...by };
-    this.remember();
+    this.address.write();
     void this.follow(before);
-  }
-
-  /** Write the address, but only some of the many changes during a drag, because browsers limit the rate. */
-  private remember(): void {
-    if (this.later !== undefined) return;
-    const now = performance.now();
-    this.writes = Math.min(MOST_WRITES, this.writes + (now - this.written) / WRITE_EVERY);
-    this.written = now;
-    if (this.writes >= 1) {
-      this.writes--;
-      history.replaceState(null, "", `#${toHash(this.state)}`);
-      return;
-    }
-    const { hash } = location;
-    this.later = setTimeout(() => {
-      this.later = undefined;
-      if (location.hash === hash) this.remember();
-    }, WRITE_EVERY);
   }
 
   /** Take over the state of an address. */
@@ -402,7 +378,7 @@ export class Session {
       this.notice = "";
       this.work = undefined;
       this.state = { ...this.state, ...onGraph(graph.name, data) };
-      this.remember();
+      this.address.write();
       this.take(graph);
     } catch (error) {
       this.problem = stop.signal.aborted ? "" : message(error);
@@ -468,37 +444,3 @@ export class Session {
     this.tell();
   }
 }
-
-/** Extend the weights of some edges to all edges, with zeros. */
-function spread(graph: Graph, { kept: at }: Lists, weights: ArrayLike<number>): ArrayLike<number> {
-  if (at === undefined) return weights;
-  const out = new Float64Array(graph.indices.length);
-  at.forEach((e, i) => {
-    out[e] = weights[i]!;
-  });
-  return out;
-}
-
-/** Store the file for a reload; a file too large for the browser's storage has to be opened again. */
-function keep(name: string, bytes: Uint8Array): void {
-  try {
-    sessionStorage.setItem(
-      KEPT,
-      JSON.stringify({ name, content: btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join("")) }),
-    );
-  } catch {
-    sessionStorage.removeItem(KEPT);
-  }
-}
-
-function kept(): { name: string; bytes: Uint8Array<ArrayBuffer> } | undefined {
-  try {
-    const found = JSON.parse(sessionStorage.getItem(KEPT) ?? "null") as { name: string; content: string } | null;
-    return found === null
-      ? undefined
-      : { name: found.name, bytes: Uint8Array.from(atob(found.content), (c) => c.charCodeAt(0)) };
-  } catch {
-    return undefined;
-  }
-}
-const keptName = (): string | undefined => kept()?.name;
