@@ -82,7 +82,11 @@ def spoilt(rng, a):
     """Return spoilt versions of an array: other dtypes, shapes and values."""
     axis = int(rng.integers(a.ndim)) if a.ndim else 0
     return [
-        lambda: a.astype(rng.choice(["f4", "f8", "f2", "c8", "i4", "i8", "?", "O", ">f4", "u1"])),
+        lambda: (
+            a
+            if a.dtype.hasobject
+            else a.astype(rng.choice(["f4", "f8", "f2", "c8", "i4", "i8", "?", "O", ">f4", "u1"]))
+        ),
         lambda: a.take(range(a.shape[axis] - 1), axis) if a.ndim else a,
         lambda: np.concatenate([a, a], axis) if a.ndim else a,
         lambda: a[None],
