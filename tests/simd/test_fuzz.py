@@ -161,9 +161,9 @@ def misfits(case, operands, outputs, args):
             changed = [*args[:i], other, *args[i + 1 :]]
             if case.extra and i in outputs:
                 changed[-1] = np.copy(other)  # what it contains before
-            if args[i] is None and not case.extra:
+            if args[i] is None and operand[0] == "gain":
                 for output, _ in before:
-                    output[...] = 0  # kernels with a gain add to it
+                    output[...] = 0  # it is added to them
             yield changed
             for output, values in before:
                 output[...] = values

@@ -150,7 +150,7 @@ def ref_metric(q, k, v, table, indptr, indices, mask, gain, out, weights, mixtur
         w = np.concatenate(w_all).reshape(shape)
     total = None
     if gain is not None:
-        expected *= gain[:, None]
+        expected = np.where(gain[:, None] == 0, 0, expected * gain[:, None])  # no row is computed for nothing
         source = np.repeat(np.arange(len(q)), np.diff(indptr).astype(np.intp))
         total = mixed(mixture, gain, source, np.concatenate(w_all))
     return [None if out is None else expected, w, total]
