@@ -80,7 +80,7 @@ def mixed(mixture, gain, source, w):
     if mixture is None:
         return None
     shares = gain.reshape(len(gain), -1)[source].astype(float)
-    return np.where(shares == 0, 0, shares * w.reshape(len(source), -1)).mean(-1)
+    return (shares * w.reshape(len(source), -1)).mean(-1)
 
 
 class Sums(NamedTuple):

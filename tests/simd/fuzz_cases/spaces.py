@@ -131,6 +131,8 @@ def means64(table, kind, w, v):
 
 
 def ref_metric(q, k, v, table, indptr, indices, mask, gain, out, weights, mixture, root):
+    if np.isnan(table).any():
+        return [None] * 3  # a row may be left out, or be NaN, where its gain is 0
     v = np.zeros_like(k) if v is None else v
     arrays = [q, k, v] + ([] if mask is None else [np.broadcast_to(mask, (*mask.shape[:-2], q.shape[-2], k.shape[-2]))])
     lead = np.broadcast_shapes(*(a.shape[:-2] for a in arrays))
@@ -150,7 +152,7 @@ def ref_metric(q, k, v, table, indptr, indices, mask, gain, out, weights, mixtur
         w = np.concatenate(w_all).reshape(shape)
     total = None
     if gain is not None:
-        expected = np.where(gain[:, None] == 0, 0, expected * gain[:, None])  # no row is computed for nothing
+        expected *= gain[:, None]
         source = np.repeat(np.arange(len(q)), np.diff(indptr).astype(np.intp))
         total = mixed(mixture, gain, source, np.concatenate(w_all))
     return [None if out is None else expected, w, total]
