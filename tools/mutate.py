@@ -45,7 +45,7 @@ TARGETS = {
     "readers": ["graph/formats/*.py", "graph/files.py"],
 }
 SECONDS = 300  # for the tests of one change
-TESTS = 60  # maximum number of tests per change, the nearest first
+TESTS = 400  # maximum number of tests per change, the nearest first
 #: Imported once, for every change.
 PRELOADED = ["numpy", "scipy.special", "scipy.spatial", "networkx", "mpmath", "hypothesis", "pytest", "autograd"]
 
