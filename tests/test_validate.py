@@ -137,6 +137,15 @@ def test_index():
         check.as_index(np.array([2**63], np.uint64), "i")
 
 
+def test_indices_of_32_bits_do_not_wrap_around(monkeypatch):
+    monkeypatch.setattr(check, "_INDEX", np.dtype(np.int32))  # as in WebAssembly
+    ends = np.array([-(2**31), 2**31 - 1], np.int64)
+    assert check.as_index(ends, "i").tolist() == ends.tolist()
+    for beyond in (-(2**31) - 1, 2**31):
+        with pytest.raises(ga.OutOfBoundsError, match="i: expected indices of 32 bits"):
+            check.as_index(np.array([beyond], np.int64), "i")
+
+
 def test_mask():
     assert check.as_mask([True, False]).dtype == np.bool_
     assert check.as_mask([0.0, -np.inf]).dtype == np.float64

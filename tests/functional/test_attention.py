@@ -121,6 +121,13 @@ def test_grouped_queries(rng, heads, kv):
     check_vjp(F.scaled_dot_product_attention, q, k, v, enable_gqa=True)
 
 
+def test_softcap_alone(rng):
+    q, k, v = (rng.standard_normal((n, 4)) for n in (5, 6, 6))
+    s = 0.5 * np.tanh(q @ k.T / 2.0 / 0.5)
+    w = np.exp(s) / np.exp(s).sum(-1, keepdims=True)
+    close(F.scaled_dot_product_attention(q, k, v, softcap=0.5), w @ v, 1e-12)
+
+
 def test_softcap_and_score_mod(rng):
     q, k, v = (rng.standard_normal((2, 3, n, 4)) for n in (5, 6, 6))
 
