@@ -254,17 +254,14 @@ def _finish_fused(
             g_gain = np.divide(along, gain, out=np.zeros_like(along), where=gain != 0)
             g_mixed = g_mixed * gain[..., None]
         pull_s = f.scores.pull
-        # The kernel adds the gradient of a defaulted input directly to that of the input it defaults to.
+        # The kernel adds the gradient of a defaulted input directly to that of the input it defaults to. If queries and
+        # keys also have the same projection, its pullback runs once.
         joined = pull_p is unprojected and pull_s is None
-        *grads, gs = _fused_gradients(
-            graph, f, g_mixed, grad_weights, joined and keys_default, joined and values_default
-        )
-        g_q, g_k, g_v = (
-            np.zeros(x.shape, out.dtype) if a is None else _nodes_first(a)
-            for a, x in zip(grads, (f.q, f.k, f.v), strict=True)
-        )
+        shared = keys_default and f.q is f.k and pull_s is None
+        *grads, gs = _fused_gradients(graph, f, g_mixed, grad_weights, shared, joined and values_default)
         if joined:
-            return Gradients(g_q, g_k, g_v, {})
+            return Gradients(*(np.zeros(f.q.shape, out.dtype) if a is None else a for a in grads), {})
+        g_q, g_k, g_v = (None if a is None else _nodes_first(a) for a in grads)
         gm: Grads = {}
         if pull_s is not None:
             g_q, g_k, gp_s, gm = pull_s(g_q, g_k, gs, g_gain)
@@ -291,27 +288,23 @@ def _fused_gradients(
     k; the gradient that was added is returned as None.
     """
     assert f.weights is not None
-    q, total = f.q, None
-    if f.scores.plain:  # divide each query by its sum of products: its products are then the weights
+    options: dict[str, Any] = {"keys_are_queries": keys_are_queries, "values_are_keys": values_are_keys}
+    if f.scores.plain:
         rows = np.flatnonzero(np.diff(graph.indptr))
         edge = graph.indptr[rows]
-        total = np.ones((len(q), 1), q.dtype)
-        total[rows, 0] = np.einsum("vd,vd->v", q[rows], f.k[graph.indices[edge]]) / f.weights[edge]
-        q = q / total
-    options: dict[str, Any] = {"keys_are_queries": keys_are_queries, "values_are_keys": values_are_keys}
+        options["totals"] = np.ones((len(f.q), 1), f.q.dtype)
+        first = np.einsum("vd,vd->v", f.q[rows], f.k[graph.indices[edge]])
+        options["totals"][rows, 0] = first / f.weights[edge]
     if grad_weights is not None:
         options["grad_weights"] = cotangent(grad_weights, "grad_weights", f.weights.shape, g.dtype)
     if f.scores.rotation is not None:
         options["rotation"] = f.scores.rotation
-    g_q, *others = simd.graph_attention_vjp(
-        q, f.k, f.v, graph, f.weights, g, f.scores.factor, plain=f.scores.plain, **options
-    )
-    return g_q if total is None else g_q / total, *others
+    return simd.graph_attention_vjp(f.q, f.k, f.v, graph, f.weights, g, f.scores.factor, **options)
 
 
 def defaulted(
     g_q: np.ndarray,
-    g_k: np.ndarray,
+    g_k: np.ndarray | None,
     g_v: np.ndarray | None,
     parameters: dict[str, np.ndarray],
     metadata: dict[str, np.ndarray],
@@ -320,15 +313,16 @@ def defaulted(
 ) -> Gradients:
     """Add the gradients of inputs that were not given to those of the inputs they default to, in place.
 
-    `g_v` is None if it was added before.
+    `g_k` or `g_v` is None if it was added before.
     """
     if values_default and g_v is not None:
-        g_k += g_v
+        g_k = g_v if g_k is None else np.add(g_k, g_v, out=g_k)
     if values_default or g_v is None:
-        g_v = np.zeros(g_k.shape, g_k.dtype)  # unlike zeros_like, np.zeros does not touch the memory
-    if keys_default:
+        g_v = np.zeros(g_q.shape, g_q.dtype)  # unlike zeros_like, np.zeros does not touch the memory
+    if keys_default and g_k is not None:
         g_q += g_k
-        g_k = np.zeros(g_k.shape, g_k.dtype)
+    if keys_default or g_k is None:
+        g_k = np.zeros(g_q.shape, g_q.dtype)
     return Gradients(g_q, g_k, g_v, parameters, metadata)
 
 

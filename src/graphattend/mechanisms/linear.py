@@ -225,8 +225,11 @@ class LinearAttention(Attention):
             return None
         (f_q, pull_q), (f_k, pull_k) = by_query, by_key
 
-        def pull(gq: np.ndarray, gk: np.ndarray, gv: np.ndarray | None) -> tuple[Any, ...]:
-            (gx_q, gw_q), (gx_k, gw_k) = pull_q(gq), pull_k(gk)
+        def pull(gq: np.ndarray, gk: np.ndarray | None, gv: np.ndarray | None) -> tuple[Any, ...]:
+            gx_q, gw_q = pull_q(gq)
+            if gk is None:  # added to gq, as queries and keys have the same features
+                return gx_q, None, gv, {"projection": gw_q}
+            gx_k, gw_k = pull_k(gk)
             return gx_q, gx_k, gv, {"projection": gw_q + gw_k}
 
         return (f_q, f_k, v), pull

@@ -89,7 +89,7 @@ def graph_attention_vjp(
     scale: float,
     keys_are_queries: bool = False,
     values_are_keys: bool = False,
-    plain: bool = False,
+    totals: Array | None = None,
     rotation: tuple[Array, Array, bool] | None = None,
 ) -> tuple[Array, Array | None, Array | None, Array] | None:
     """Compute the gradients of q, k, v and the scores with their bias for `graph_attention`.
@@ -106,7 +106,7 @@ def graph_attention_vjp(
         scale: Factor of the scores, as for `graph_attention`.
         keys_are_queries: Whether to add the gradient of k to that of q.
         values_are_keys: Whether to add the gradient of v to that of k.
-        plain: Whether the weights are the products, without exponentials.
+        totals: With `plain`, the sums of the products of each query (M, 1).
         rotation: As for `graph_attention`, without heads. The last result is then the gradient of the positions.
 
     Returns:
@@ -119,13 +119,18 @@ def graph_attention_vjp(
 
     def by_row(rows: slice) -> bool | None:
         own, edges = part_of(starts, rows)
+        by_query = None if rotation else dq[rows]  # with a rotation, `graph_turn` computes it
         done: bool | None = current().graph_attend_vjp(
-            grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], dq[rows], scale, plain
+            *(grad[rows], k, v, own, indices[edges], weights[edges], dscores[edges], by_query),
+            *(scale, totals is not None),
         )
         return done
 
     if None in threads.run(by_row, _row_parts(starts, q, v)):
         return None
+    if totals is not None:
+        dq /= totals
+        q = q / totals
     by_key = dq if dk is None else dk
     if rotation is not None:
         turned = graph_turn(k, starts, indices, dscores, rotation, dq, y=q, scale=scale)

@@ -62,18 +62,18 @@ def graph_attention_vjp(
     *,
     grad_weights: Array | None = None,
     rotation: Rotation | None = None,
-    plain: bool = False,
+    totals: Array | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """Return the gradients of q, k, v and the scores, or with a rotation of its positions instead of the scores.
 
-    With `plain`, the queries must be divided by the sums of their products, so that the products are the weights.
+    For plain weights, `totals` (M, 1) are the sums of the products of each query.
     """
     rows = _targets(indptr)
     gw = np.einsum("k...d,k...d->k...", grad[rows], v[indices])
     if grad_weights is not None:
         gw += grad_weights
     mean = numpy_ops.segment_sum(weights * gw, indptr)[rows]
-    gs = gw - mean if plain else weights * (gw - mean)
+    gs = weights * (gw - mean) if totals is None else (gw - mean) / totals[rows, 0]
     scaled = (gs * grad.dtype.type(scale))[..., None]
     turned = _turned(k[indices], rotation)
     dk, dv = np.zeros(k.shape, grad.dtype), np.zeros(v.shape, grad.dtype)

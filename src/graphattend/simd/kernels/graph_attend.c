@@ -223,7 +223,7 @@ Status KERNEL(graph_attend_vjp)(Call *call) {
     isize heads = grad.heads;
     if (!edges_fit(&weights, n.edges, heads) || !edges_fit(&dscores, n.edges, heads) ||
         !is_like(&v, v.nodes, heads, grad.width) || !is_like(&k, v.nodes, heads, k.width) ||
-        !is_like(&dq, grad.nodes, heads, k.width))
+        (dq.data && !is_like(&dq, grad.nodes, heads, k.width)))
         return wrong(call, "graph_attend_vjp: shapes differ");
     int plain = FULL && call->number[graph_attend_vjp_plain] != 0;
     real scale = (real)call->number[graph_attend_vjp_scale], *ds;
@@ -243,8 +243,9 @@ Status KERNEL(graph_attend_vjp)(Call *call) {
                 for (isize h = 0; h < heads; h += 4)
                     store_heads(LOAD(ds + e * lanes + h), heads - h,
                                 dscores.data + (first + e) * dscores.edge_step + h);
-            edge_sum_heads(&n, &k, first, degree, ds, lanes, factors, 0, row_at(&dq, i, 0),
-                           dq.head_step);
+            if (dq.data)
+                edge_sum_heads(&n, &k, first, degree, ds, lanes, factors, 0, row_at(&dq, i, 0),
+                               dq.head_step);
             continue;
         }
         for (isize h = 0; h < heads; h++) {
@@ -253,7 +254,7 @@ Status KERNEL(graph_attend_vjp)(Call *call) {
             softmax_gradient(weights.data + first * weights.edge_step + h, weights.edge_step,
                              degree, plain, w, ds);
             for (isize e = 0; e < degree; e++) to[e * dscores.edge_step] = ds[e];
-            edge_sum(&n, &k, h, first, degree, ds, scale, 0, row_at(&dq, i, h));
+            if (dq.data) edge_sum(&n, &k, h, first, degree, ds, scale, 0, row_at(&dq, i, h));
         }
     }
     work_end(state);

@@ -37,7 +37,12 @@ Status KERNEL(graph_turn)(Call *call) {
             isize edge = ordered ? index_at(&order, e) : e;
             real w = weights.data[edge * weights.edge_step];
             fetch_row(&n, x.data, x.node_step, x.width, e);
-            real slope = turned_sum(&turns, row_at(&x, neighbor(&n, e), 0), at[edge], back, w);
+            if (ordered) {
+                fetch_edge(&order, n.edges, weights.data, weights.edge_step, e);
+                fetch_edge(&order, n.edges, (const real *)at, sizeof(double) / sizeof(real), e);
+            }
+            real slope = turned_sum(&turns, row_at(&x, neighbor(&n, e), 0), at[edge], back, w,
+                                    slopes.data != 0);
             if (slopes.data) slopes.data[edge * slopes.edge_step] = scale * w * slope;
         }
         turns_sums(&turns, scale, row_at(&out, i, 0));

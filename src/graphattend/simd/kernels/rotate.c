@@ -316,10 +316,11 @@ INL void store_pairs(const int interleaved, const Turns *t, vw first, vw second,
     }
 }
 
-/* Adds w times rotated x to the sums. Returns the query's product with the derivative of rotated x.
- * Its derivative by x, times `to_x`, is written or added to by_x, unless that is 0. */
+/* Adds w times rotated x to the sums. Returns the query's product with the derivative of rotated x
+ * if it is `asked` for; its derivative by x, times `to_x`, is written or added to by_x, unless that
+ * is 0. */
 INL real add_turned(const int interleaved, Turns *t, const real *x, const real *row, vw rest,
-                    real w, vw side, real to_x, int add, real *by_x) {
+                    real w, vw side, int asked, real to_x, int add, real *by_x) {
     vw slope = splatw(0), factor = splatw(to_x);
     for (isize i = 0; i < t->pairs; i += WIDE) {
         vw a, b, cosine, sine;
@@ -327,20 +328,21 @@ INL real add_turned(const int interleaved, Turns *t, const real *x, const real *
         load_turn(t, row, i, rest, &cosine, &sine);
         sine *= side;
         vw left = a * cosine - b * sine, right = maddw(a, sine, b * cosine);
+        STOREW(t->sums + i, maddw(splatw(w), left, LOADW(t->sums + i)));
+        STOREW(t->sums + t->room + i, maddw(splatw(w), right, LOADW(t->sums + t->room + i)));
+        if (!asked) continue;
         vw p = LOADW(t->first + i), s = LOADW(t->second + i);
         slope = maddw(LOADW(t->rates + i), s * left - p * right, slope);
         if (by_x)
             store_pairs(interleaved, t, maddw(p, cosine, s * sine) * factor,
                         (s * cosine - p * sine) * factor, i, add, by_x);
-        STOREW(t->sums + i, maddw(splatw(w), left, LOADW(t->sums + i)));
-        STOREW(t->sums + t->room + i, maddw(splatw(w), right, LOADW(t->sums + t->room + i)));
     }
     isize last = t->d - 1;
     if (t->d & 1) {
         t->last_sum += w * x[last];
         if (by_x) by_x[last] = to_x * t->last + (add ? by_x[last] : 0);
     }
-    return hsum(fold(slope));
+    return asked ? hsum(fold(slope)) : 0;
 }
 
 /* The row of the table that is nearest to a position, and the remaining distance. */
@@ -392,17 +394,17 @@ void turned_dots(Turns *t, const real *q, const real *x, isize stride, const dou
     }
 }
 
-NOINLINE real turn_and_add(Turns *t, const real *x, double position, real w, int back, real to_x,
-                           int add, real *by_x) {
+NOINLINE real turn_and_add(Turns *t, const real *x, double position, real w, int back, int asked,
+                           real to_x, int add, real *by_x) {
     real rest;
     const real *row = nearest(t, position, &rest);
     vw side = splatw(back ? -1 : 1);
-    return t->interleaved ? add_turned(1, t, x, row, splatw(rest), w, side, to_x, add, by_x)
-                          : add_turned(0, t, x, row, splatw(rest), w, side, to_x, add, by_x);
+    return t->interleaved ? add_turned(1, t, x, row, splatw(rest), w, side, asked, to_x, add, by_x)
+                          : add_turned(0, t, x, row, splatw(rest), w, side, asked, to_x, add, by_x);
 }
 
-real turned_sum(Turns *t, const real *x, double position, int back, real w) {
-    return turn_and_add(t, x, position, w, back, 0, 0, 0);
+real turned_sum(Turns *t, const real *x, double position, int back, real w, int asked) {
+    return turn_and_add(t, x, position, w, back, asked, 0, 0, 0);
 }
 
 void turned_gradients(Turns *t, const real *q, const real *x, isize stride, const double *positions,
@@ -411,7 +413,7 @@ void turned_gradients(Turns *t, const real *q, const real *x, isize stride, cons
     turns_query(t, q);
     for (isize i = 0; i < n; i++, x += stride, by_x += by_stride, positions += position_step) {
         real f = w[i] * scale;
-        by_position[i] = f * turn_and_add(t, x, *positions, w[i], 0, f, add, by_x);
+        by_position[i] = f * turn_and_add(t, x, *positions, w[i], 0, 1, f, add, by_x);
     }
     turns_sums(t, 1, by_q);
 }

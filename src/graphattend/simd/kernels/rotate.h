@@ -31,9 +31,9 @@ real turned_dot(const Turns *turns, const real *x, double position);
 void turned_dots(Turns *turns, const real *q, const real *x, isize stride, const double *positions,
                  isize position_step, isize n, real *out);
 /* Adds w times x, rotated forward or `back`, to the sums. Returns the query's product with the
- * derivative of rotated x. */
+ * derivative of rotated x, or 0 unless it is `asked` for. */
 #define turned_sum K(turned_sum)
-real turned_sum(Turns *turns, const real *x, double position, int back, real w);
+real turned_sum(Turns *turns, const real *x, double position, int back, real w, int asked);
 /* The gradients of n products turned by positions, scale * turned_dots, with gradients w: writes
  * those of q and of the positions, and writes or adds those of x. */
 #define turned_gradients K(turned_gradients)
