@@ -303,9 +303,11 @@ def steady_gradients(
             found = compute()
     with silence():
         found = found if found[0].dtype == dtype else in_dtype(found, dtype)
-        if finite and again is not None and not _finite(found):
+        usable = not finite or _finite(found)
+        if not usable and again is not None:
             found = in_dtype(again(), dtype)
-    if finite and not _finite(found):
+            usable = _finite(found)
+    if not usable:
         raise overflow_error("grad_output")
     return found
 
