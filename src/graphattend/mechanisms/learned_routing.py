@@ -12,8 +12,9 @@ from .. import simd
 from .._validate import ArrayLike
 from ..functional.softmax import softmax_pullback
 from ._base import Attention
-from ._mixture import Gates, Routed, as_members
+from ._mixture import Routed, as_members
 from ._options import option
+from ._router import Gates
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

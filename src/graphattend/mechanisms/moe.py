@@ -15,8 +15,9 @@ from ..functional.softmax import softmax_pullback
 from ..graph import GraphMetadata
 from ._base import Attention
 from ._builder import Builder
-from ._mixture import Gates, Routed, as_members
+from ._mixture import Routed, as_members
 from ._options import option
+from ._router import Gates
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
