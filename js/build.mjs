@@ -74,7 +74,7 @@ const common = {
   target: "es2022",
   platform: "neutral",
   minify: true,
-  lineLimit: 500,
+  lineLimit: 1000,
   outdir: "dist",
   define: { GRAPHATTEND_VERSION: JSON.stringify(version) },
   legalComments: "none",

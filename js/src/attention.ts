@@ -116,6 +116,8 @@ export type AttentionFor<K extends MechanismKey> = Attention<K> & MechanismMetho
 
 /** An attention mechanism that lives in Python. */
 export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
+  /** The name, also if a minifier has shortened the name of the class. */
+  static override readonly name: string = "Attention";
   readonly config: Config;
   readonly key: K;
   readonly dim: number;

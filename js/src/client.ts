@@ -64,6 +64,8 @@ export type Recommendation = {
 
 /** A connection to Python, the object that `connect` returns. */
 export class GraphAttend {
+  /** The name, also if a minifier has shortened the name of the class. */
+  static readonly name: string = "GraphAttend";
   /** Functions of `graphattend.functional` with names in camel case. */
   readonly functional: Functions["functional"];
   readonly geometry: Functions["geometry"];

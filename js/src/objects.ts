@@ -13,7 +13,7 @@ export interface Described {
 }
 
 /** An object that lives in Python until it is freed. */
-export abstract class Owned {
+export class Owned {
   #id: number | undefined;
   declare protected readonly backend: Backend;
 
@@ -46,6 +46,8 @@ export abstract class Owned {
 
 /** A matrix in Python's memory, usable wherever a matrix is. */
 export class Tensor extends Owned implements TensorLike {
+  /** The name, also if a minifier has shortened the name of the class. */
+  static override readonly name: string = "Tensor";
   readonly shape: readonly number[];
 
   /** @internal */
@@ -62,6 +64,8 @@ export class Tensor extends Owned implements TensorLike {
 
 /** Any other object in Python: a manifold, a graph, a codec … with its Python methods. */
 export class Remote extends Owned {
+  /** The name, also if a minifier has shortened the name of the class. */
+  static override readonly name: string = "Remote";
   /** Name of the class in Python. */
   readonly type: string;
   /** Its plain attributes by their Python names. */
@@ -199,11 +203,9 @@ export interface VjpResult<G, O = Matrix> {
   pullback: Pullback<G>;
 }
 
-class Held extends Owned {}
-
 /** @internal */
 export function vjpResult<G, O>(backend: Backend, id: number, result: unknown, call: CallOptions): VjpResult<G, O> {
-  const held = new Held(backend, id);
+  const held = new Owned(backend, id);
   const apply = async (gradOutput: Data | number, gradWeights?: Data): Promise<G> => {
     const args = new Args([gradOutput, gradWeights], ["gradOutput", "gradWeights"]);
     const wire = encode("method", [held, "apply", args, null], { dtype: call.dtype });

@@ -92,8 +92,6 @@ export interface TrainResult<K extends MechanismKey> {
   reason: "finished" | "early_stopping" | "cancelled";
 }
 
-class Run extends Owned {}
-
 type Step = (TrainProgress & { checkpoint?: Matrix<Uint8Array> }) | null;
 
 /** Train a mechanism over a graph, a few steps per request, so that other calls and the event loop can run in between. */
@@ -127,7 +125,7 @@ export async function train<K extends MechanismKey>(
       { signal },
     ),
   );
-  const run = new Run(backend, keep);
+  const run = new Owned(backend, keep);
   try {
     for (;;) {
       if (signal?.aborted) {

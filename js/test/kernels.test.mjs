@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
 import { AttentionError as Other } from "graphattend";
 import { AttentionError, UnsupportedError, load } from "graphattend/kernels";
@@ -101,6 +102,14 @@ describe("loading", () => {
     const [a, b] = await Promise.all([load(), load()]);
     a.tensor([1, 2, 3]);
     assert.equal(b.memory().tensors, 0);
+  });
+  it("objects print the names of their classes", async () => {
+    const k = await load();
+    const graph = k.graph({ indptr: [0, 1], indices: [0] });
+    assert.equal(
+      inspect([k.tensor([1]), graph]),
+      "[\n  Tensor { shape: [ 1 ], dtype: 'float32' },\n  Graph { numNodes: 1, numEdges: 1, numTargets: 1 }\n]",
+    );
   });
   it("what a page loads is at most 60 kB, gzipped", () => {
     const bytes = (name) => gzipSync(readFileSync(`${js}dist/${name}.js`), { level: 9 }).length;

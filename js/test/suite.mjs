@@ -274,6 +274,17 @@ export const checks = {
     );
   },
 
+  "objects print the names of their classes": async (ga) => {
+    const objects = [
+      ga,
+      await ga.create("flash", { dim: 2 }),
+      await ga.tensor([[1, 2]]),
+      await ga.geometry.Euclidean(),
+    ];
+    const names = objects.map((x) => x.constructor.name);
+    equal(names, ["GraphAttend", "Attention", "Tensor", "Remote"], "names");
+  },
+
   "freed objects reject": async (ga) => {
     const attn = await ga.create("scaled_dot_product", { dim: 2 });
     const t = await ga.tensor([[1, 2]]);

@@ -17,6 +17,8 @@ type Whole = ArrayLike<number> | ArrayLike<bigint> | { data: ArrayLike<number>; 
 
 /** Neighbour lists in the kernels' memory: checked and copied once. */
 export class Graph {
+  /** The name, also if a minifier has shortened the name of the class. */
+  static readonly name: string = "Graph";
   readonly numNodes: number;
   readonly numEdges: number;
   /** Nodes that edges may point to. */

@@ -13,6 +13,8 @@ declare global {
 
 /** An array that stays in the kernels' memory: copied once, used in place ever after. */
 export class Tensor {
+  /** The name, also if a minifier has shortened the name of the class. */
+  static readonly name: string = "Tensor";
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly #memory: Memory;
