@@ -75,12 +75,17 @@ def mixture_with(rng, gain, edges):
     return None if gain is None or rng.random() < 0.5 else output_with(gain, edges)
 
 
+def scaled(x, gain):
+    """Rows times their factors; a row whose factor is zero is not computed, so it may be infinite or NaN."""
+    return np.where(gain == 0, 0, x * gain)
+
+
 def mixed(mixture, gain, source, w):
     """That sum: gain (M, [H]) times weights (K, [H]), averaged over the heads."""
     if mixture is None:
         return None
     shares = gain.reshape(len(gain), -1)[source].astype(float)
-    return (shares * w.reshape(len(source), -1)).mean(-1)
+    return scaled(w.reshape(len(source), -1), shares).mean(-1)
 
 
 class Sums(NamedTuple):

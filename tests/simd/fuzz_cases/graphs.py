@@ -6,7 +6,7 @@ from graphattend.simd import numpy_ops
 
 from . import draw
 from .dense import ref_segments
-from .draw import Case, gain_of, graph_of, mixed, mixture_with, normal, output, output_with, size
+from .draw import Case, gain_of, graph_of, mixed, mixture_with, normal, output, output_with, scaled, size
 
 
 def by_head(rng, nodes, heads, width):
@@ -65,7 +65,7 @@ def ref_graph(
     source, w = graph_weights(q, k, indptr, indices, bias, positions, frequency, scale, interleaved, plain)
     expected = np.zeros((*q.shape[:2], v.shape[2]))
     np.add.at(expected, source, w[..., None] * v[indices].astype(float))
-    expected = expected if gain is None else expected * gain.reshape(q.shape[:2])[..., None]
+    expected = expected if gain is None else scaled(expected, gain.reshape(q.shape[:2])[..., None])
     return [expected, w, mixed(mixture, gain, source, w)]
 
 
@@ -170,7 +170,7 @@ def ref_gat(hidden, query, key, indptr, indices, added, gain, out, weights, mixt
     expected = np.zeros(out.shape)
     np.add.at(expected, source, p[..., None] * hidden[indices])
     if gain is not None:
-        expected *= gain[:, None, None]
+        expected = scaled(expected, gain[:, None, None])
     wanted = None if weights is None else p.reshape(weights.shape)
     return [expected, wanted, mixed(mixture, gain, source, p * np.ones(query.shape[1]))]
 

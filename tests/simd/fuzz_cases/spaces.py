@@ -21,6 +21,7 @@ from .draw import (
     normal,
     output,
     output_with,
+    scaled,
     size,
     softmax64,
 )
@@ -152,7 +153,7 @@ def ref_metric(q, k, v, table, indptr, indices, mask, gain, out, weights, mixtur
         w = np.concatenate(w_all).reshape(shape)
     total = None
     if gain is not None:
-        expected *= gain[:, None]
+        expected = scaled(expected, gain[:, None])
         source = np.repeat(np.arange(len(q)), np.diff(indptr).astype(np.intp))
         total = mixed(mixture, gain, source, np.concatenate(w_all))
     return [None if out is None else expected, w, total]
@@ -261,8 +262,15 @@ def by_pairs(table, x, y, by_distances, root):
     return a.sum(0), b[:, 0], s.sum(0), largest
 
 
-def gaps64(table, x):
-    """Return the smallest 1 - c|x|² of each point: a subtraction, whose result has a rounding error of 1 / gap."""
+#: The gap from which 1 - c|x|² is a plain subtraction (NEAR_BOUNDARY in ball.h); smaller ones are computed more precisely.
+PLAIN = {"float32": 0.25, "float64": 0.01}
+
+
+def roundings(table, x):
+    """Return the factor by which gradients by the points of a midpoint are rounded more than other numbers.
+
+    The midpoint divides by the root of (Σ w (λ - 1))² - c|Σ w λ x|², a difference of terms of the size λ² = 4 / gap².
+    """
     smallest = np.ones(len(x))
     for (kind, _, c, *_), (_, at) in zip(table, factors(table), strict=True):
         y = x[:, at]
@@ -270,7 +278,8 @@ def gaps64(table, x):
             smallest = np.minimum(smallest, 1 - c * (y * y).sum(-1))
         elif kind == 2:  # that of its point in the ball
             smallest = np.minimum(smallest, 2 / (1 + np.sqrt(1 + c * (y[:, 1:] ** 2).sum(-1))))
-    return smallest
+    rounded = 8 * np.finfo(draw.REAL).eps / np.maximum(smallest, PLAIN[draw.REAL.name]) ** 2
+    return np.maximum(rounded / draw.TOLERANCES[draw.REAL.name], 1)
 
 
 def ref_metric_rows(
@@ -292,8 +301,8 @@ def ref_metric_rows(
             by_points, by_weights = pull(grad[i : i + 1].astype(float))
             np.add.at(gv, keys, by_points)
             by = by + by_weights[0]
-            # The part through the weighted sum and that through λ = 2 / gap are larger, and cancel.
-            largest_value = max(largest_value, (np.abs(by_points).max(-1) / gaps64(table, v[keys].astype(float))).max())
+            terms = np.abs(by_points).max(-1) * roundings(table, v[keys].astype(float))
+            largest_value = max(largest_value, terms.max())
         gs = w[part] * (by - (w[part] * by).sum())
         gq[i : i + 1], b, shares[i], most = by_pairs(table, q[i : i + 1], k[keys], -gs, root)
         np.add.at(gk, keys, b)
