@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from graphattend import errors, storage, storage_safetensors
+from graphattend import errors, storage, storage_checks, storage_safetensors
 from graphattend.errors import InvalidConfigError, LoadError
 
 FORMATS = ("npz", "safetensors")
@@ -298,3 +298,19 @@ def test_an_archive_whose_array_ends_before_its_size():
     assert data != out.getvalue()
     with pytest.raises(LoadError, match="array 'a' is truncated"):
         storage.loads(data, kind="note")
+
+
+def test_a_load_error_inside_keeps_its_message():
+    with pytest.raises(LoadError, match=r"^inner$"), storage.load_errors("outer"):
+        raise LoadError("inner")
+
+
+@pytest.mark.parametrize("shape", [(1,) * 70, (-1, -1)])
+def test_shapes_that_no_array_has(shape):
+    raw = memoryview(np.ones(1, np.float32).tobytes())
+    with pytest.raises(storage_checks.Refused, match="'x' has a bad shape"):
+        storage_checks.build_array(raw, np.dtype(np.float32), shape, "C", "x")
+
+
+def test_configs_are_stored_as_text():
+    assert "naïve ∞".encode() in storage.dumps({"x": np.zeros(1)}, {"kind": "test", "name": "naïve ∞"}, "safetensors")

@@ -111,6 +111,21 @@ def test_stabilised_for_long_vectors(rng):
         assert (out >= v.min(axis=0) - 1e-12).all()
 
 
+@pytest.mark.parametrize("shape", [(13, 13), (6, 11), (11, 6)])
+def test_causal_rows_that_see_only_small_features(rng, shape):
+    m, n = shape
+    q, k, v = (5 * rng.standard_normal((size, 4)) for size in (m, n, n))
+    k *= np.linspace(8, 0.1, n)[:, None]  # the features grow from e^-800 to 1: no stabiliser fits all rows
+    w = F.orthogonal_projection(10, 4, seed=0)
+    z, lengths = k @ w.T * 4**-0.25, (k * k).sum(-1) / 4.0
+    s = (q @ w.T * 4**-0.25)[:, None, :] + (z - lengths[:, None])[None]
+    s = np.logaddexp.reduce(s, axis=-1)
+    s[np.arange(n) > np.arange(m)[:, None]] = -np.inf
+    a = np.exp(s - s.max(-1, keepdims=True))
+    expected = a / a.sum(-1, keepdims=True) @ v
+    np.testing.assert_allclose(F.linear_attention(q, k, v, w, is_causal=True), expected, rtol=1e-9, atol=1e-9)
+
+
 def test_gradients(rng):
     q, k, v = rng.standard_normal((2, 4, 3)), rng.standard_normal((5, 3)), rng.standard_normal((2, 5, 2))
     w = F.orthogonal_projection(6, 3, seed=0)

@@ -1,5 +1,6 @@
 """The sphere: comparison with 60-digit values, laws and gradients."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -149,3 +150,9 @@ def test_frechet_mean_of_a_wide_spread():
     m = sphere.frechet_mean(points, np.ones(40))
     rest = sphere.logmap(np.broadcast_to(m, points.shape), points).mean(0)
     assert np.linalg.norm(rest) < 1e-9
+
+
+@pytest.mark.parametrize("name", sorted({*ga.geometry.MANIFOLDS} - {"product"}))
+def test_manifolds_cannot_change(name):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ga.geometry.MANIFOLDS[name]().curvature = 2.0

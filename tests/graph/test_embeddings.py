@@ -118,6 +118,15 @@ def test_planetoid(file, protocol):
         np.testing.assert_array_equal(ga.read_embeddings(path)[1], X)
 
 
+@pytest.mark.parametrize("shape", [None, [3, 2], (3,), (3, 2, 1), (3.0, 2), (-3, 2)])
+def test_planetoid_whose_matrix_has_no_shape(file, shape):
+    sparse = pytest.importorskip("scipy.sparse")
+    matrix = sparse.csr_matrix(X)
+    matrix._shape = shape
+    with pytest.raises(ga.LoadError, match="something else than an array or a matrix"):
+        ga.read_embeddings(file("ind.cora.allx", pickle.dumps(matrix, 2)))
+
+
 def test_ogb(tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()

@@ -20,7 +20,7 @@ def faiss_bytes(faiss, index):
 
 @pytest.mark.native
 @pytest.mark.parametrize("wrap", ["plain", "ids", "shuffled"])
-@pytest.mark.parametrize("storage", ["flat", "sq", "pq"])
+@pytest.mark.parametrize("storage", ["flat", "sq", "pq", "l1"])
 def test_faiss_indexes(rng, wrap, storage):
     faiss = pytest.importorskip("faiss")
     x = rng.standard_normal((300, 16)).astype(np.float32)
@@ -28,8 +28,9 @@ def test_faiss_indexes(rng, wrap, storage):
         "flat": lambda: faiss.IndexHNSWFlat(16, 8),
         "sq": lambda: faiss.IndexHNSWSQ(16, faiss.ScalarQuantizer.QT_8bit, 8, faiss.METRIC_INNER_PRODUCT),
         "pq": lambda: faiss.IndexHNSWPQ(16, 4, 8, 4),
+        "l1": lambda: faiss.IndexHNSWFlat(16, 8, faiss.METRIC_L1),  # its header has one number more
     }[storage]()
-    if storage != "flat":
+    if storage in ("sq", "pq"):
         index.train(x)
     whole = index
     if wrap == "plain":
