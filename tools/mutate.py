@@ -305,6 +305,16 @@ def checks() -> list[Mutant]:
     return found
 
 
+def kernels_with(name: str) -> list[str]:
+    """Return the kernels in a file and in those that include its header; none means all."""
+    found = []
+    for path in sorted((ROOT / KERNELS).glob("*.c")):
+        text = path.read_text("utf-8")
+        if path.stem == name or f'#include "{name}.h"' in text:
+            found += re.findall(r"\bKERNEL\((\w+)\)", text)
+    return found
+
+
 def kernel_run(minutes: float, rounds: int) -> None:
     """Leave out every check of the kernels."""
     sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "simd")]
@@ -326,8 +336,7 @@ def kernel_run(minutes: float, rounds: int) -> None:
         if built.returncode:  # without the check something is unused, which is a compiler error
             done.add(mutant, "killed", [])
             continue
-        entries = re.findall(r"\bKERNEL\((\w+)\)", text)  # the kernels of this file, or all if it has none
-        words = "test_fuzz.py", "1", str(rounds), *entries
+        words = "test_fuzz.py", "1", str(rounds), *kernels_with(path.stem)
         try:
             fuzzed = sanitized("libasan.so", Path(built.stdout.strip()), *words, seconds=SECONDS)
             done.add(mutant, "killed" if fuzzed.returncode else "survived", [words[0]])
