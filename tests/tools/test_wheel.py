@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import build_wheel
+import gen_wheels
 import packages
 import pytest
 
@@ -33,6 +34,7 @@ def test_pure_wheel_with_types_and_licence(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
     requirements = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:") and "extra" not in line]
     assert requirements == ["Requires-Dist: numpy>=1.26"]
+    assert gen_wheels.is_fresh("universal", wheel), "run tools/gen_wheels.py"
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -46,6 +48,7 @@ def test_a_wheel_for_each_platform(platform: str) -> None:
         modules = {name for name in archive.namelist() if name.endswith((".so", ".pyd", ".wasm"))}
     assert modules == {f"graphattend/simd/kernels{goal.suffix}"}
     packages.check_wheel(wheel)
+    assert gen_wheels.is_fresh(platform, wheel), "run tools/gen_wheels.py"
 
 
 def test_without_a_compiler_the_wheel_is_pure_and_says_so(tmp_path: Path) -> None:
