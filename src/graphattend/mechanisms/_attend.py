@@ -260,7 +260,8 @@ def _finish_fused(
         shared = keys_default and f.q is f.k and pull_s is None
         *grads, gs = _fused_gradients(graph, f, g_mixed, grad_weights, shared, joined and values_default)
         if joined:
-            return Gradients(*(np.zeros(f.q.shape, out.dtype) if a is None else a for a in grads), {})
+            by_query, by_key, by_value = (np.zeros(f.q.shape, out.dtype) if a is None else a for a in grads)
+            return Gradients(by_query, by_key, by_value, {})
         g_q, g_k, g_v = (None if a is None else _nodes_first(a) for a in grads)
         gm: Grads = {}
         if pull_s is not None:
