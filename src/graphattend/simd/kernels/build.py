@@ -48,8 +48,8 @@ COMMON_FLAGS = (
 SMALL = frozenset({"frechet", "mean"})
 
 #: Sources that AVX-512 takes from AVX2, because they compute with four lanes and call nothing that is faster with more.
-#: `favor` is a small part of every call.
-NARROW = frozenset({"ball", "favor", "finite", "frechet", "head_dots", "mask", "mean"})
+#: `favor` is a small part of every call; `favor_one` would be faster, but wheels have to stay below 1 MiB.
+NARROW = frozenset({"ball", "favor", "favor_one", "finite", "frechet", "head_dots", "mask", "mean"})
 
 #: What a native module contains for each instruction set besides the kernels. It runs before the processor is known, so
 #: it is compiled for the oldest one.

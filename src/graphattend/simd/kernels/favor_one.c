@@ -5,9 +5,7 @@
 #include "rows.h"
 #include "softmax.h"
 
-/* The directions lie in panels. Where a vector is as wide as 16 of them, half a panel may suffice.
- */
-enum { KEYS = 32, HALF = WIDE == 16, UNIT = HALF ? WIDE : PANEL, HALF_ROWS = 2 * TILE_ROWS };
+enum { KEYS = 32 };
 
 typedef struct {
     const real *q, *K, *V, *W; /* V may be 0 */
@@ -16,31 +14,8 @@ typedef struct {
     real *out, *weights;
 } One;
 
-/* S[key][0..WIDE) = K[key] . the first half of a panel, for up to eight keys, whose sums hide the
- * latency. */
-INL void half_panel(const int rows, const real *K, isize ldk, isize d, const real *panel, real *S,
-                    isize lds) {
-    vw c[HALF_ROWS][2];
-    tile_zero(rows, 1, c);
-    tile_add(rows, 1, d, K, ldk, 1, panel, PANEL, c);
-    tile_store(rows, 1, S, lds, c);
-}
-
-/* S[key][direction] = K[key] . direction */
-static void direction_products(const real *K, isize ldk, isize keys, isize d, const real *panels,
-                               isize columns, real *S) {
-    isize j = 0, i = 0;
-    for (; j + PANEL <= columns; j += PANEL)
-        panel_scores(K, ldk, keys, d, panels + j * d, S + j, columns);
-    if (!HALF || j == columns) return;
-    panels += j * d, S += j;
-    for (; i + HALF_ROWS <= keys; i += HALF_ROWS)
-        half_panel(HALF_ROWS, K + i * ldk, ldk, d, panels, S + i * columns, columns);
-    for (; i < keys; i++) half_panel(1, K + i * ldk, ldk, d, panels, S + i * columns, columns);
-}
-
 static isize favor_one_workspace(const One *o) {
-    return round_up(o->m, PANEL) * o->d + (KEYS + 1) * round_up(o->m, UNIT) +
+    return round_up(o->m, PANEL) * o->d + (KEYS + 1) * round_up(o->m, PANEL) +
         2 * (o->keys / KEYS + 1);
 }
 
@@ -48,8 +23,8 @@ static isize favor_one_workspace(const One *o) {
  * Each block of keys is relative to its largest exponent. Returns the test of finiteness; *near is
  * 0 if a vector is out of reach. */
 static real favor_one(const One *o, real *workspace, int *near) {
-    isize d = o->d, m = o->m, columns = round_up(m, UNIT), blocks = (o->keys + KEYS - 1) / KEYS;
-    real *panels = workspace, *S = panels + round_up(m, PANEL) * d, *by_query = S + KEYS * columns,
+    isize d = o->d, m = o->m, columns = round_up(m, PANEL), blocks = (o->keys + KEYS - 1) / KEYS;
+    real *panels = workspace, *S = panels + columns * d, *by_query = S + KEYS * columns,
          *peaks = by_query + columns, *totals = peaks + blocks;
     for (isize j = 0; j < m; j += PANEL)
         pack_panel(o->W + j * o->ldw, o->ldw, min_size(PANEL, m - j), d, o->root, panels + j * d);
@@ -62,7 +37,8 @@ static real favor_one(const One *o, real *workspace, int *near) {
     for (isize b = 0; b < blocks; b++) {
         isize n = min_size(KEYS, o->keys - b * KEYS);
         const real *K = o->K + b * KEYS * o->ldk;
-        direction_products(K, o->ldk, n, d, panels, columns, S);
+        for (isize j = 0; j < columns; j += PANEL)
+            panel_scores(K, o->ldk, n, d, panels + j * d, S + j, columns);
         vw top = splatw(MINUS_INFINITY);
         for (isize i = 0; i < n; i++) {
             const real *k = K + i * o->ldk;

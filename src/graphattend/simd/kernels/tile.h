@@ -10,11 +10,11 @@
 #define TILE_ROWS 4
 #define TILE_COLUMNS (2 * WIDE)
 
-/* c[i][j] += sum_k a[i * a_row + k * a_step] * b[k * b_step + WIDE j], rows <= 8 and vectors <= 2
+/* c[i][j] += sum_k a[i * a_row + k * a_step] * b[k * b_step + WIDE j], rows <= 4 and vectors <= 2
  * constant at every call. */
 INL void tile_add(const int rows, const int vectors, isize depth, const real *a, isize a_row,
                   isize a_step, const real *b, isize b_step, vw (*c)[2]) {
-    const real *left[2 * TILE_ROWS];
+    const real *left[TILE_ROWS];
     for (int i = 0; i < rows; i++) left[i] = a + i * a_row;
 #pragma GCC unroll 1
     for (isize k = 0; k < depth; k++) {
