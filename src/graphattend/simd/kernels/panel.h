@@ -27,8 +27,8 @@ INL void panel_scores_rows(const int rows, const real *K, isize ldk, isize d, co
     tile_store(rows, 2, S, lds, c);
 }
 
-SHARED void panel_scores(const real *K, isize ldk, isize keys, isize d, const real *panel,
-                           real *S, isize lds) {
+SHARED void panel_scores(const real *K, isize ldk, isize keys, isize d, const real *panel, real *S,
+                         isize lds) {
     isize i = 0;
     for (; i + 4 <= keys; i += 4)
         panel_scores_rows(4, K + i * ldk, ldk, d, panel, S + i * lds, lds);
@@ -47,7 +47,7 @@ INL void panel_sum_tile(const int vectors, const real *P, isize ldp, isize keys,
 }
 
 SHARED void panel_sum(const real *P, isize ldp, isize keys, const real *X, isize ldx, isize d,
-                        real *out, isize ldo, const real *shrink) {
+                      real *out, isize ldo, const real *shrink) {
     isize j = 0;
     for (; j + 2 * WIDE <= d; j += 2 * WIDE)
         for (int h = 0; h < PANEL; h += TILE_ROWS)
