@@ -9,7 +9,7 @@ export const ENTRIES = {
   attend_vjp: ["q", "k", "v", "out", "stats", "grad", "dq", "dk", "dv", "scale", "mask?", "causal", "lengths?"],
   heads: ["q", "k", "v", "w_q", "w_k", "w_v", "w_o", "b_q?", "b_v?", "b_o?", "gain?", "out", "weights?", "heads", "scale"],
   graph_attend: ["q", "k", "v", "indptr", "indices", "bias?", "positions?", "frequency?", "gain?", "out", "weights?", "mixture?", "scale", "interleaved", "plain"],
-  graph_attend_vjp: ["grad", "k", "v", "indptr", "indices", "weights", "dscores", "dq", "scale", "plain"],
+  graph_attend_vjp: ["grad", "k", "v", "indptr", "indices", "weights", "dscores", "dq?", "scale", "plain"],
   graph_sum: ["x", "indptr", "indices", "order?", "weights?", "out", "scale", "add"],
   head_dots: ["x", "a", "out"],
   gat: ["hidden", "query", "key", "indptr", "indices", "added?", "gain?", "out", "weights?", "mixture?", "slope"],
