@@ -35,6 +35,8 @@ def test_a_failure_and_a_suite_without_tests_are_seen():
     assert not empty.succeeded
 
 
-def test_every_suite_stands_once():
+@pytest.mark.parametrize(("everything", "count"), [(False, 7), (True, 8)])
+def test_every_suite_stands_once(monkeypatch, everything, count):
+    monkeypatch.setattr(test_suites, "ALL", everything)
     names = [found.name for found in test_suites.all_suites()]
-    assert len(names) == len(set(names)) == 7
+    assert len(names) == len(set(names)) == count

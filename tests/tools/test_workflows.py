@@ -61,7 +61,8 @@ def test_npm_publishes_a_file() -> None:
     assert published.startswith("./")
 
 
-def test_every_suite_is_run() -> None:
+def test_every_suite_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_suites, "ALL", False)  # WebKit has a job of its own
     known = {suite.name for suite in test_suites.all_suites()}
     assert set(read(GITHUB / "workflows" / "test.yml")["jobs"]["suites"]["strategy"]["matrix"]["suite"]) == known
 
