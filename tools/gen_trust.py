@@ -304,6 +304,8 @@ No sanitizer reported anything. The failures are differences from the formula, a
 - Seeds 1017, 1022 and 1035: the weights of a row did not have the sum one, for which the formula is not meant.
 - Seed 1068 (float32, `metric_vjp`): the kernel rounded the curvature to float32 before it subtracted. It does not any more.
 - Seed 1101 (`graph_attend`): the formula had NaN in a row with the factor zero, which the kernel does not compute.
+- Seeds 1001 and 1005 in WebAssembly (float32, `metric_rows`): the table of spaces was spoilt, with a factor NaN or 10³⁰, which makes rounding
+  errors larger than any distance. Such calls are not compared any more.
 - In one seed, the test itself could not convert a number to another dtype.
 
 {fuzz(results.get("fuzz", {}))}
