@@ -236,7 +236,7 @@ NATIVE_FLAGS = (
 # sources are faster with them, by 4 to 40 %.
 ZIG_FLAGS = ("-fno-vectorize", "-fno-slp-vectorize")
 PLAIN_REMAINDERS = ("-mllvm", "-unroll-runtime=0")
-UNROLLED = {"flash", "flash_vjp", "single", "softmax"}
+UNROLLED = {"flash", "flash_vjp", "panel", "row", "single", "softmax"}
 
 
 def host() -> str | None:

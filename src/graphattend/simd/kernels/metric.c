@@ -178,6 +178,18 @@ int sights(const Points *keys, const List *list, int s, const real *q, real gap,
     return 1;
 }
 
+void list_sum(const Points *points, const List *list, int s, const real *w, real *out) {
+    ByHead rows = in_space(points, s);
+    if (list->near) edge_sum(list->near, &rows, 0, list->first, list->count, w, 1, 0, out);
+    else add_weighted(rows.data, rows.node_step, list->count, w, rows.width, out);
+}
+
+void list_dots(const Points *points, const List *list, int s, const real *x, real *out) {
+    ByHead rows = in_space(points, s);
+    if (list->near) edge_dots(list->near, &rows, 0, list->first, list->count, x, out);
+    else row_dots(rows.data, rows.node_step, list->count, x, rows.width, out);
+}
+
 /* Scores of one query, given by its inner coordinates and facts. */
 static int row_scores(const Points *keys, const List *list, const real *q, const Fact *own,
                       int root, const Room *room) {

@@ -260,17 +260,11 @@ INL ByHead in_space(const Points *points, int s) {
 }
 /* out = sum of w[e] times the rows of the list, in one space; it is added to out where the list is
  * all rows. */
-SHARED void list_sum(const Points *points, const List *list, int s, const real *w, real *out) {
-    ByHead rows = in_space(points, s);
-    if (list->near) edge_sum(list->near, &rows, 0, list->first, list->count, w, 1, 0, out);
-    else add_weighted(rows.data, rows.node_step, list->count, w, rows.width, out);
-}
+#define list_sum K(list_sum)
+void list_sum(const Points *points, const List *list, int s, const real *w, real *out);
 /* out[e] = x . the rows of the list, in one space */
-SHARED void list_dots(const Points *points, const List *list, int s, const real *x, real *out) {
-    ByHead rows = in_space(points, s);
-    if (list->near) edge_dots(list->near, &rows, 0, list->first, list->count, x, out);
-    else row_dots(rows.data, rows.node_step, list->count, x, rows.width, out);
-}
+#define list_dots K(list_dots)
+void list_dots(const Points *points, const List *list, int s, const real *x, real *out);
 
 /* Arrays for the gradient of one midpoint: one number for each point, with space for whole vectors,
  * and rows. */

@@ -30,6 +30,27 @@ real exp_blocks(const real *x, real *y, isize n, real peak) {
     return sum + vec_sum(sum0 + sum1);
 }
 
+real exp_and_sum(const real *x, real *y, isize n, real peak) {
+    const real *t = exp_table();
+    isize i = n & ~(isize)(4 * LANES - 1);
+    real sum = i ? exp_blocks(x, y, i, peak) : 0;
+    vec sums = splatv(0);
+    for (; i + LANES <= n; i += LANES) {
+        vec e = LOADV(x + i) - splatv(peak);
+        exp_vectors(1, t, &e);
+        STOREV(y + i, e);
+        sums += e;
+    }
+    if (i < n) { /* the rest in one vector */
+        vec e = splatv(MINUS_INFINITY);
+        for (isize r = i; r < n; r++) e[r - i] = x[r] - peak;
+        exp_vectors(1, t, &e);
+        for (isize r = i; r < n; r++) y[r] = e[r - i];
+        sums += e;
+    }
+    return sum + vec_sum(sums);
+}
+
 /* A NaN or +inf among the scores must affect the whole row, as in the formula. A maximum that
  * ignores NaN would hide it. A row of -inf gives zeros. */
 static void softmax_row(const real *x, real *y, isize n) {

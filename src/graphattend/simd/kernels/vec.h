@@ -62,8 +62,6 @@ VECTOR(vw, vwu, mw, mwu, uw, WIDE)
 
 #define INL static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
-/* Compiled once per file that calls it: calls cost less than inlined copies. */
-#define SHARED static __attribute__((noinline, unused))
 
 #define LOAD(p) (*(const v4u *)(p))
 #define STORE(p, v) (*(v4u *)(p) = (v))
