@@ -295,16 +295,15 @@ class Attention(Mechanism):
         """Return the output, the weights (or None) and the pullback from one forward pass."""
         if mask is None and call.training is False:
             arguments = query, keys, values
-            fast = self._fused_vjp(*arguments, metadata, lambda: self._vjp_checked(*arguments, None, metadata, call))
+            fast = self._fused_vjp(*arguments, metadata)
             if fast is not None:
-                return fast
+                again = lambda: self._vjp_checked(*arguments, None, metadata, call)  # noqa: E731
+                return _one_query.result(self, fast, metadata, again)
         return self._vjp_checked(query, keys, values, mask, metadata, call)
 
-    def _fused_vjp(
-        self, query: Any, keys: Any, values: Any, metadata: Any, again: _one_query.Again
-    ) -> VjpResult | None:
+    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any) -> _one_query.OneQuery | None:
         """Return output, weights and pullback of one query in few kernel calls, or None; see `_one_query.attend`."""
-        return _one_query.attend(self, query, keys, values, metadata, again)
+        return _one_query.attend(self, query, keys, values, metadata)
 
     def _vjp_checked(
         self,

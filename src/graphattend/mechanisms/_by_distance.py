@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import in_dtype
-from .._validate import ArrayLike, all_finite
+from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..graph import NeighborGraph
 from ..simd import metric_ops
@@ -23,8 +23,8 @@ from ..simd.metric_ops import Lists, Metric
 from ._attend import check_nodes, defaulted
 from ._base import Attention
 from ._boundary import Call, Inputs, cotangent
-from ._gradients import Arrays, CoreGradients, Gradients, Grads, Params, VjpResult, add_grads
-from ._one_query import Again, result
+from ._gradients import Arrays, CoreGradients, Gradients, Grads, Params, add_grads
+from ._one_query import OneQuery, Sums
 
 _DOUBLE = np.dtype(np.float64)
 
@@ -122,7 +122,7 @@ class ByDistance(Attention):
     def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
         return self._unchecked(query, keys, values, True) if metadata is None else None
 
-    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any, again: Again) -> VjpResult | None:
+    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any) -> OneQuery | None:
         if metadata is not None or values is None or not simd.is_single(query, keys, values, self.dim):
             return None
         found = self._unchecked(query, keys, values, True)
@@ -131,13 +131,13 @@ class ByDistance(Attention):
         out, weights = found
         done = Pass(query[None], keys, values, out[None], weights[None])
 
-        def pull(g: np.ndarray, gw: np.ndarray | None) -> CoreGradients | None:
-            c = self._gradients(done, g[None], gw)
-            if c is None or not all_finite(c.k, c.v):
+        def pull(g: np.ndarray, gw: np.ndarray | None, sums: Sums | None) -> CoreGradients | None:
+            c = self._gradients(done, g[None], gw, None if sums is None or sums.add else sums)
+            if c is None:
                 return None
             return c._replace(q=c.q[0], parameters=add_grads(c.parameters, self._scale_gradients(done, c)))
 
-        return result(self, out, weights, pull, None, again)
+        return OneQuery(out, weights, pull, adds=False)
 
     # -- checked inputs --------------------------------------------------------------------------------------------
 
@@ -197,13 +197,18 @@ class ByDistance(Attention):
 
         return out, weights, pullback
 
-    def _gradients(self, done: Pass, g: np.ndarray, g_weights: np.ndarray | None) -> CoreGradients | None:
+    def _gradients(
+        self, done: Pass, g: np.ndarray, g_weights: np.ndarray | None, into: Sums | None = None
+    ) -> CoreGradients | None:
         metric = self._metric(done.q.dtype)
         assert metric is not None
         g = np.ascontiguousarray(g, done.q.dtype)
         if done.lists is not None:
             return self._graph_gradients(done, g, g_weights, metric, done.lists)
-        by_key, by_value = block(g.dtype, *((*g.shape[:-2], *x.shape[-2:]) for x in (done.k, done.v)))
+        if into is not None:
+            by_key, by_value = into.keys, into.values
+        else:
+            by_key, by_value = block(g.dtype, *((*g.shape[:-2], *x.shape[-2:]) for x in (done.k, done.v)))
         by_values = self._value_gradients(done, g, metric, by_value)
         if by_values is None:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,12 +15,51 @@ from ._boundary import cotangent, no_gradients
 from ._gradients import CoreGradients, Gradients, VjpResult, add_grads
 from ._mechanism import Mechanism, SingleScores
 
-#: The checked pass over the same arguments, which `attend` and `result` run if a gradient overflows the dtype.
+#: The checked pass over the same arguments, which `result` runs if a gradient overflows the dtype.
 Again = Callable[[], VjpResult]
 
 
-def attend(attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any, again: Again) -> VjpResult | None:
-    """Return output, weights and pullback of `_single_vjp`, or None if mechanism or arguments need the checked pass."""
+class Sums(NamedTuple):
+    """Arrays for the gradients of keys and values, to which several mechanisms add theirs.
+
+    Args:
+        keys: (N, D).
+        values: (N, E).
+        add: Whether the arrays contain gradients already. Otherwise they are to be overwritten.
+    """
+
+    keys: np.ndarray
+    values: np.ndarray
+    add: bool = False
+
+    def plus(self, keys: np.ndarray, values: np.ndarray) -> Sums:
+        """Return the sums with these gradients. Gradients that are the arrays of the sums are already in them."""
+        for total, a in ((self.keys, keys), (self.values, values)):
+            if a is not total:
+                np.add(total, a, out=total) if self.add else np.copyto(total, a)
+        return self._replace(add=True)
+
+
+class OneQuery(NamedTuple):
+    """The result of a pass over one query with gradients.
+
+    Args:
+        out: Output (E,).
+        weights: ([H,] N).
+        pull: ``pull(g, gw, sums)`` maps the gradients of both (gw is None if there is none) to those of query (D,),
+            keys, values, parameters and metadata, or to None if a kernel found one that is not finite. Unless `sums`
+            is None, it may write the gradients of keys and values there, and return the arrays of `sums` for them.
+        adds: Whether `pull` can also add to `sums`. It then tests the gradients of keys and values itself.
+    """
+
+    out: np.ndarray
+    weights: np.ndarray
+    pull: Callable[[np.ndarray, np.ndarray | None, Sums | None], CoreGradients | None]
+    adds: bool = True
+
+
+def attend(attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any) -> OneQuery | None:
+    """Return the result of `_single_vjp`, or None if mechanism or arguments need the checked pass."""
     if values is None or not simd.is_single(query, keys, values, attn.dim):
         return None
     if not attn.any_value_width and values.shape[1] != attn.dim:
@@ -52,13 +91,14 @@ def attend(attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any, a
     shown = weights if seen is None else everywhere(weights.T, len(keys)).T
     given = {name: x for name, x in scores.options.items() if name not in ("bias", "slope")}
 
-    def pull(g: np.ndarray, gw: np.ndarray | None) -> CoreGradients | None:
+    def pull(g: np.ndarray, gw: np.ndarray | None, sums: Sums | None) -> CoreGradients | None:
         if gw is not None:
             gw = gw.reshape(len(weights), -1)
             gw = gw if seen is None else np.ascontiguousarray(gw[:, seen])
         g_average, by_out, gp = pull_out(g[None])
-        slopes = _slopes(scores, k, weights)
-        grads = simd.single_vjp(scores.rows, k, v, weights, g_average, grad_weights=gw, slopes=slopes, **given)
+        slopes, into = _slopes(scores, k, weights), sums if seen is None else None
+        options = {"grad_weights": gw, "slopes": slopes, "sums": into, **given}
+        grads = simd.single_vjp(scores.rows, k, v, weights, g_average, **options)
         if grads is None:  # the kernel checks its own results
             return None
         gq, gk, gp_scores, gm = scores.pull(grads[0], grads[1], grads[3] if grads[4] is None else grads[4])
@@ -66,30 +106,21 @@ def attend(attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any, a
         gk, gv = everywhere(gk, len(keys)), everywhere(grads[2], len(keys))
         return CoreGradients(gq[0], gk, gv, add_grads(gp, gp_scores), gm)
 
-    return result(attn, out[0], shown[0] if attn.heads is None else shown, pull, metadata, again)
+    return OneQuery(out[0], shown[0] if attn.heads is None else shown, pull)
 
 
-def result(
-    attn: Mechanism,
-    out: np.ndarray,
-    weights: np.ndarray,
-    pull: Callable[[np.ndarray, np.ndarray | None], CoreGradients | None],
-    metadata: GraphMetadata | None,
-    again: Again,
-) -> VjpResult:
-    """Return output (E,), weights ([H,] N) and the pullback with checks.
-
-    `pull` maps the gradients of both (None for the weights if there is none) to those of query (D,), keys, values,
-    parameters and metadata. It returns None if a gradient of keys or values is not finite. The others are checked here.
-    """
+def result(attn: Mechanism, found: OneQuery, metadata: GraphMetadata | None, again: Again) -> VjpResult:
+    """Return output, weights and the pullback with checks."""
+    out, weights, pull, adds = found
 
     def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g, gw = cotangent(grad_output, "grad_output", out.shape, out.dtype), None
         if grad_weights is not None:
             gw = cotangent(grad_weights, "grad_weights", weights.shape, out.dtype)
         with silence():
-            c = pull(g, gw)
-        if c is None or not all_finite(c.q, *c.parameters.values(), *c.metadata.values()):
+            c = pull(g, gw, None)
+        tested = () if c is None else (c.q, *c.parameters.values(), *c.metadata.values())
+        if c is None or not all_finite(*tested, *(() if adds else (c.k, c.v))):
             return again()[2](grad_output, grad_weights)
         with silence():
             params = attn._params(out.dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from abc import abstractmethod
 from collections.abc import Callable
@@ -12,14 +11,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .. import simd
-from .._float64_fallback import silence
-from .._validate import ArrayLike, all_finite
+from .._validate import all_finite
 from ..functional.multi_head import linear, linear_pullback
 from ..graph import GraphMetadata
+from ..simd.kernel_ops import block
 from ._base import Attention
-from ._boundary import WITH_PULLBACK, check_metadata, refuse_unread
-from ._gradients import CoreGradients, Gradients, Grads, Params, VjpResult, add_grads
-from ._one_query import Again, result
+from ._boundary import check_metadata, refuse_unread
+from ._gradients import CoreGradients, Grads, Params, add_grads
+from ._one_query import OneQuery, Sums
 
 
 class Gates(NamedTuple):
@@ -61,16 +60,20 @@ class Router(Attention):
             return None
         if metadata is not None and (type(keys) is not np.ndarray or keys.ndim != 2):
             return None
+        # Between the experts' passes over the keys, every line of Python runs from a cold cache; this has few.
         p = self._params(query.dtype)
-        with silence():
-            logits = (query @ p["w_router"] + p["b_router"]).tolist()
-        if not all(map(math.isfinite, logits)):
+        products = simd.single_product(query, p["w_router"])
+        if products is None:
+            return None
+        logits = [x + bias for x, bias in zip(products.tolist(), p["b_router"].tolist(), strict=True)]
+        if not math.isfinite(sum(logits)):
             return None
         chosen = self._routes(logits)
         if metadata is None:
             return None if self.needed else chosen
         # Check all metadata, including fields that the chosen experts do not read.
-        refuse_unread(self.unread, metadata)
+        if self.unread:
+            refuse_unread(self.unread, metadata)
         self._check_metadata(check_metadata(metadata, self.needed, self.used, (), 1, len(keys), query.dtype))
         return chosen
 
@@ -93,7 +96,7 @@ class Router(Attention):
             if part is None:
                 return None
             part *= part.dtype.type(share)
-            out = part if out is None else out + part
+            out = part if out is None else np.add(out, part, out=out)
         return out
 
     def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
@@ -114,7 +117,7 @@ class Router(Attention):
                     total[at] = part * factor if total[at] is None else total[at] + part * factor
         return None if total[1] is None else (total[0], total[1])
 
-    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any, again: Again) -> VjpResult | None:
+    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any) -> OneQuery | None:
         if self.all_in_backward or not simd.is_single(query, keys, values, self.dim):
             return None
         if values is None or values.shape[1] != self.dim:
@@ -122,50 +125,44 @@ class Router(Attention):
         chosen = self._experts_of(query, keys, metadata)
         if chosen is None:
             return None
-        parts: list[VjpResult] = []
+        parts: list[tuple[int, Any, OneQuery, np.ndarray]] = []
         out, total = np.zeros(self.dim, query.dtype), np.zeros(len(keys), query.dtype)
         for i, share in chosen:
-            member = self._members[i]
-            arguments = query, keys, values, metadata if member._reads else None
+            member, factor = self._members[i], query.dtype.type(share)
             if self.check_finite and not member.check_finite:
                 return None
-            found = member._fused_vjp(*arguments, functools.partial(_checked, member, *arguments))
-            if found is None or found[1] is None or found[1].shape[-1] != len(keys):
+            found = member._fused_vjp(query, keys, values, metadata if member._reads else None)
+            if found is None or found.weights.shape[-1] != len(keys):
                 return None
-            parts.append((found[0], found[1] if member.heads is None else found[1].mean(axis=0), found[2]))
-            out += parts[-1][0] * out.dtype.type(share)
-            total += parts[-1][1] * out.dtype.type(share)
+            weights = found.weights if member.heads is None else found.weights.mean(axis=0)
+            parts.append((i, factor, found, weights))
+            out += found.out * factor
+            total += weights * factor
+        parts.sort(key=lambda part: part[2].adds)  # only the first one writes to the sums without adding
 
-        def pull(g: np.ndarray, gw: np.ndarray | None) -> CoreGradients | None:
+        def pull(g: np.ndarray, gw: np.ndarray | None, sums: Sums | None) -> CoreGradients | None:
             p, logits = self._params(g.dtype), np.zeros((1, len(self._members)), g.dtype)
             gates = self._gates(self._logits(query[None], p))
-            sums: list[Gradients] = []
-            gp: Grads = {}
-            for (i, share), (o, w, pull_part) in zip(chosen, parts, strict=True):
-                member, f, by_weights = self._members[i], g.dtype.type(share), None
-                logits[0, i] = g @ o
+            sums = sums or Sums(*block(g.dtype, keys.shape, values.shape))
+            gq, gp, gm = np.zeros_like(query), Grads(), Grads()
+            for i, factor, found, weights in parts:
+                member, by_weights = self._members[i], None
+                logits[0, i] = g @ found.out
                 if gw is not None:
-                    logits[0, i] += gw @ w
-                    by_weights = f * gw
+                    logits[0, i] += gw @ weights
+                    by_weights = factor * gw
                     if member.heads is not None:
                         by_weights = np.repeat(by_weights[None] / g.dtype.type(member.heads), member.heads, axis=0)
-                sums.append(pull_part(f * g, by_weights))
-                gp |= {f"experts/{i}/{n}": a for n, a in sums[-1].parameters.items()}
-            by_query, gp["w_router"], gp["b_router"] = linear_pullback(query[None], p["w_router"], gates.pull(logits))
-            gk, gv = sums[0].keys, sums[0].values
-            for c in sums[1:]:
-                gk += c.keys
-                gv += c.values
-            if not all_finite(gk, gv):
+                c = found.pull(factor * g, by_weights, sums)
+                if c is None:
+                    return None
+                sums = sums.plus(c.k, c.v)
+                gq += c.q
+                gp |= {f"experts/{i}/{n}": a for n, a in c.parameters.items()}
+                gm = add_grads(gm, c.metadata)
+            if not all_finite(sums.keys, sums.values):
                 return None
-            gq = sum((c.query for c in sums), by_query[0])
-            return CoreGradients(gq, gk, gv, gp, add_grads(*(c.metadata for c in sums)))
+            by_query, gp["w_router"], gp["b_router"] = linear_pullback(query[None], p["w_router"], gates.pull(logits))
+            return CoreGradients(gq + by_query[0], sums.keys, sums.values, gp, gm)
 
-        return result(self, out, total, pull, metadata, again)
-
-
-def _checked(
-    member: Attention, query: ArrayLike, keys: ArrayLike, values: ArrayLike, metadata: GraphMetadata | None
-) -> VjpResult:
-    """Run the checked pass of an expert with gradients."""
-    return member._vjp_checked(query, keys, values, None, metadata, WITH_PULLBACK)
+        return OneQuery(out, total, pull)

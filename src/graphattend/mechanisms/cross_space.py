@@ -21,8 +21,8 @@ from ..graph import GraphMetadata, NeighborGraph
 from ._attend import check_graph, check_nodes, defaulted
 from ._base import Attention
 from ._boundary import Call, Context, cotangent
-from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, VjpResult, add_grads
-from ._one_query import Again, result
+from ._gradients import CoreGradients, CoreResult, Gradients, Grads, Params, add_grads
+from ._one_query import OneQuery, Sums
 from ._options import option
 from ._scaled_dot import DotProduct
 from ._size_limit import reserve
@@ -227,7 +227,7 @@ class CrossSpaceAttention(DotProduct):
         parts = graph[None], latent[:1], latent[1:]
         return self._fuse(parts, self._params(query.dtype))[0][0]
 
-    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any, again: Again) -> VjpResult | None:
+    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any) -> OneQuery | None:
         """Run `_fused_metadata` with gradients; the two attentions over the latent keys share their kernel calls."""
         if type(metadata) is not GraphMetadata or not simd.is_single(query, keys, values, self.dim):
             return None
@@ -251,20 +251,20 @@ class CrossSpaceAttention(DotProduct):
             latent, w_latent = found
             out, pull_fusion = self._fuse((graph, latent[:1], latent[1:]), self._params(query.dtype))
 
-        def pull(g: np.ndarray, gw: np.ndarray | None) -> CoreGradients | None:
+        def pull(g: np.ndarray, gw: np.ndarray | None, sums: Sums | None) -> CoreGradients | None:
             (g_graph, *g_latent), gp = pull_fusion(g[None])
             by_rows = simd.single_vjp(rows, l_k, l_v, w_latent, np.concatenate(g_latent), **options)
             if by_rows is None:
                 return None
             g_rows, gl_k, gl_v = by_rows[:3]
-            gw = None if gw is None else gw[None]
-            grads = simd.single_vjp(query[None], keys, values, w, g_graph + g_rows[1:], grad_weights=gw, **options)
+            own = {"grad_weights": None if gw is None else gw[None], "sums": sums, **options}
+            grads = simd.single_vjp(query[None], keys, values, w, g_graph + g_rows[1:], **own)
             if grads is None:
                 return None
             gm = {"latent_keys": gl_k, "latent_values": gl_v} if own_values else {"latent_keys": gl_k + gl_v}
             return CoreGradients(grads[0][0] + g_rows[0], grads[1], grads[2], gp, gm)
 
-        return result(self, out[0], w[0], pull, metadata, again)
+        return OneQuery(out[0], w[0], pull)
 
     def _latent(self, meta: Params) -> tuple[np.ndarray, np.ndarray]:
         return meta["latent_keys"], meta.get("latent_values", meta["latent_keys"])

@@ -112,7 +112,7 @@ class MoEAttention(Routed):
         return Gates(scatter(weights, chosen, logits.shape), pull)
 
     def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
-        chosen = sorted(range(len(logits)), key=lambda i: -logits[i])[: self.top_k]
+        chosen = sorted(range(len(logits)), key=logits.__getitem__, reverse=True)[: self.top_k]
         exps = [math.exp(logits[i] - logits[chosen[0]]) for i in chosen]
         total = sum(exps)
         return [(i, e / total) for i, e in zip(chosen, exps, strict=True)]

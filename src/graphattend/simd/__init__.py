@@ -177,6 +177,14 @@ def single_with_weights(
     return found[:2] if found is not None and found[2] else None
 
 
+def single_product(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+    """Compute x @ y of one row x (D,) in one kernel call, which does not warn, or return None if it does not apply."""
+    if _kernels is None:
+        return None
+    out = np.empty((1, y.shape[1]), y.dtype)
+    return out[0] if _kernels._k.matmul(x[None], y, out, 0) else None
+
+
 def favor_single(
     query: np.ndarray, keys: np.ndarray, values: np.ndarray | None, directions: np.ndarray, root: float, reach: float
 ) -> tuple[Any, np.ndarray] | None:

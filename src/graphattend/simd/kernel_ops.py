@@ -252,6 +252,7 @@ def attend_few_vjp(
     slopes: Array | None = None,
     squares: bool = False,
     rotation: tuple[Array, Array, bool] | None = None,
+    sums: tuple[Array, Array, bool] | None = None,
 ) -> tuple[Array, Array, Array, Array, Array | None, bool] | None:
     """Compute the gradients of q, k, v and the scores with their bias, for `attend_few`.
 
@@ -266,19 +267,24 @@ def attend_few_vjp(
         slopes: Slopes of the LeakyReLU at the scores (..., M, N); 1 by default.
         squares: As for `attend_few`.
         rotation: As for `attend_few`.
+        sums: Arrays for the gradients of k and v, and whether to add to them; new arrays by default.
 
     Returns:
         The gradients, with the leading axes of the weights; Σ gradient of the score · |k|² (..., M, 1) with `squares`,
-        the gradients of the positions (..., M, N) with a rotation, else None; and whether all of them are finite.
+        the gradients of the positions (..., M, N) with a rotation, else None; and whether all of them are finite, apart
+        from what was in `sums` before.
     """
     lead = weights.shape[:-2]
     shapes = [(*lead, *x.shape[-2:]) for x in (q, k, v)]
     extra = (*weights.shape[:-1], 1) if squares else weights.shape if rotation else None
-    dq, dk, dv, scores, more = block(q.dtype, *shapes, weights.shape, extra)
+    if sums is None:
+        dq, dk, dv, scores, more = block(q.dtype, *shapes, weights.shape, extra)
+    else:
+        (dq, scores, more), (dk, dv, _) = block(q.dtype, shapes[0], weights.shape, extra), sums
     positions, frequency, interleaved = rotation or (None, None, False)
     finite = _k.attend_few_vjp(
         *(q, k, v, weights, grad, grad_weights, slopes, positions, frequency, dq, dk, dv, scores, more),
-        *(scale, bool(interleaved)),
+        *(scale, bool(interleaved), sums is not None and sums[2]),
     )
     return None if finite is None else (dq, dk, dv, scores, more, finite)
 

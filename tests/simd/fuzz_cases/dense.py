@@ -149,10 +149,13 @@ def make_few_vjp(rng):
     positions, frequency = places(rng, b, n, d) if turned else (None, None)
     more = output(*b, m, 1) if squares else output(*b, m, n) if turned else None
     arrays = [q, k, v, w, grad, by_weights, slopes, positions, frequency, *grads, more]
-    return [*arrays, 0.5, bool(rng.random() < 0.5)]
+    return [*arrays, 0.5, bool(rng.random() < 0.5), bool(rng.random() < 0.4)]
 
 
-def ref_few_vjp(q, k, v, w, grad, by_weights, slopes, positions, frequency, dq, dk, dv, ds, more, scale, interleaved):
+def ref_few_vjp(
+    q, k, v, w, grad, by_weights, slopes, positions, frequency, dq, dk, dv, ds, more, scale, interleaved, add
+):
+    before = draw.FILL if add else 0
     q, k, v, w, grad = (x.astype(float) for x in (q, k, v, w, grad))
     gw = grad @ v.swapaxes(-1, -2) + (0 if by_weights is None else by_weights)
     gs = w * (gw - (w * gw).sum(-1, keepdims=True)) * (1 if slopes is None else slopes)
@@ -170,7 +173,7 @@ def ref_few_vjp(q, k, v, w, grad, by_weights, slopes, positions, frequency, dq, 
     elif more is not None:
         rest = gs @ np.square(k).sum(-1)[..., None]
         by_key = by_key - 2 * scale * gs.sum(-2)[..., None] * k
-    expected = scale * gs @ turned, by_key, w.swapaxes(-1, -2) @ grad, gs, rest
+    expected = scale * gs @ turned, by_key + before, w.swapaxes(-1, -2) @ grad + before, gs, rest
     outputs = dq, dk, dv, ds, more
     return [None if out is None else np.broadcast_to(x, out.shape) for x, out in zip(expected, outputs, strict=True)]
 

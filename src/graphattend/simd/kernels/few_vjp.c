@@ -15,6 +15,7 @@ typedef struct {
     const real *q, *K, *V, *weights, *grad, *dweights, *slopes; /* the last two may be 0 */
     isize ldq, ldk, ldv, ldw, ldg, lddw, lds, queries, keys, d, e;
     real scale;
+    int add; /* whether the gradients by K and V are added to dk and dv */
     real *dq, *dk, *dv, *dscores;
     isize lddq, lddk, lddv, ldds;
     const double *positions; /* or 0 */
@@ -22,11 +23,11 @@ typedef struct {
     isize position_step, ldmore;
 } FewVjp;
 
-/* `vectors` vectors of out = factor times the sum over the queries of w[r] x[r]. */
+/* `vectors` vectors of out = (+=, if `add`) factor times the sum over the queries of w[r] x[r]. */
 INL void sum_of_rows(const int vectors, const real *w, isize ldw, const real *x, isize ldx,
-                     isize queries, real factor, real *out) {
+                     isize queries, real factor, int add, real *out) {
     vw sum[4];
-    for (int j = 0; j < vectors; j++) sum[j] = splatw(0);
+    for (int j = 0; j < vectors; j++) sum[j] = add ? LOADW(out + j * WIDE) : splatw(0);
     for (isize r = 0; r < queries; r++) {
         vw weight = splatw(w[r * ldw] * factor);
         for (int j = 0; j < vectors; j++)
@@ -35,25 +36,28 @@ INL void sum_of_rows(const int vectors, const real *w, isize ldw, const real *x,
     for (int j = 0; j < vectors; j++) STOREW(out + j * WIDE, sum[j]);
 }
 
-/* out[i] = factor times the sum over the queries of w[r][i] x[r]. */
+/* out[i] = (+=, if `add`) factor times the sum over the queries of w[r][i] x[r]. */
 static void outer_rows(const real *w, isize ldw, const real *x, isize ldx, isize queries, isize n,
-                       isize d, real factor, real *out, isize ldo) {
+                       isize d, real factor, int add, real *out, isize ldo) {
     for (isize i = 0; i < n; i++, w++, out += ldo) {
         isize j = 0;
         for (; j + 4 * WIDE <= d; j += 4 * WIDE)
-            sum_of_rows(4, w, ldw, x + j, ldx, queries, factor, out + j);
+            sum_of_rows(4, w, ldw, x + j, ldx, queries, factor, add, out + j);
         for (; j + WIDE <= d; j += WIDE)
-            sum_of_rows(1, w, ldw, x + j, ldx, queries, factor, out + j);
+            sum_of_rows(1, w, ldw, x + j, ldx, queries, factor, add, out + j);
         for (; j < d; j++) {
-            out[j] = 0;
+            if (!add) out[j] = 0;
             for (isize r = 0; r < queries; r++) out[j] += w[r * ldw] * factor * x[r * ldx + j];
         }
     }
 }
 
-/* For one query, in one pass over the rows: the products with y, and out[i] = w[i] y. */
+/* A vector that is stored at `out`, or added to it. */
+INL vw onto(int add, const real *out, vw x) { return add ? LOADW(out) + x : x; }
+
+/* For one query, in one pass over the rows: the products with y, and out[i] = (+=) w[i] y. */
 static void dots_and_outer(const real *x, isize ldx, const real *y, const real *w, isize n, isize d,
-                           real *dots, real *out, isize ldo) {
+                           int add, real *dots, real *out, isize ldo) {
     for (isize i = 0; i < n; i++, x += ldx, out += ldo) {
         vw sum[4], weight = splatw(w[i]);
         real rest = 0;
@@ -63,20 +67,20 @@ static void dots_and_outer(const real *x, isize ldx, const real *y, const real *
             for (int j = 0; j < 4; j++) {
                 vw g = LOADW(y + k + j * WIDE);
                 sum[j] = maddw(LOADW(x + k + j * WIDE), g, sum[j]);
-                STOREW(out + k + j * WIDE, g * weight);
+                STOREW(out + k + j * WIDE, onto(add, out + k + j * WIDE, g * weight));
             }
         for (; k + WIDE <= d; k += WIDE) {
             sum[0] = maddw(LOADW(x + k), LOADW(y + k), sum[0]);
-            STOREW(out + k, LOADW(y + k) * weight);
+            STOREW(out + k, onto(add, out + k, LOADW(y + k) * weight));
         }
-        for (; k < d; k++) rest += x[k] * y[k], out[k] = w[i] * y[k];
+        for (; k < d; k++) rest += x[k] * y[k], out[k] = (add ? out[k] : 0) + w[i] * y[k];
         dots[i] = hsum(fold((sum[0] + sum[1]) + (sum[2] + sum[3]))) + rest;
     }
 }
 
-/* Likewise of `rows` rows: sum += sum of w[i] x[i], and out[i] = w[i] factor y. */
+/* Likewise of `rows` rows: sum += sum of w[i] x[i], and out[i] = (+=) w[i] factor y. */
 INL void add_and_outer(const int rows, const real *x, isize ldx, const real *y, const real *w,
-                       real factor, isize d, real *sum, real *out, isize ldo) {
+                       real factor, isize d, int add, real *sum, real *out, isize ldo) {
     vw weight[4], scaled[4];
     isize k = 0;
     for (int i = 0; i < rows; i++) weight[i] = splatw(w[i]), scaled[i] = splatw(w[i] * factor);
@@ -84,13 +88,15 @@ INL void add_and_outer(const int rows, const real *x, isize ldx, const real *y, 
         vw total = LOADW(sum + k), q = LOADW(y + k);
         for (int i = 0; i < rows; i++) {
             total = maddw(LOADW(x + i * ldx + k), weight[i], total);
-            STOREW(out + i * ldo + k, q * scaled[i]);
+            real *to = out + i * ldo + k;
+            STOREW(to, onto(add, to, q * scaled[i]));
         }
         STOREW(sum + k, total);
     }
     for (; k < d; k++)
         for (int i = 0; i < rows; i++)
-            sum[k] += w[i] * x[i * ldx + k], out[i * ldo + k] = w[i] * factor * y[k];
+            sum[k] += w[i] * x[i * ldx + k],
+                out[i * ldo + k] = (add ? out[i * ldo + k] : 0) + w[i] * factor * y[k];
 }
 
 /* Adds the gradients by -|k|^2 for n keys from `first` on. Returns a bound of their sizes. */
@@ -152,20 +158,21 @@ static void score_gradients(const real *w, const real *dweights, const real *slo
     for (; i < n; i++) ds[i] = w[i] * (ds[i] - mean) * (slopes ? slopes[i] : 1);
 }
 
-/* `turns` is set if there are positions. Returns a test of finiteness of all output. The outer
- * products need no test: none is larger than the product of the largest numbers. */
+/* `turns` is set if there are positions. Returns a test of finiteness of all output, except of what
+ * dk and dv were before. The outer products need no test: none is larger than the product of the
+ * largest numbers. */
 static real few_vjp(const FewVjp *f, Turns *turns) {
     real bad = 0, most = 0;
     int one = ONE_PASS && f->queries == 1, turned = f->positions != 0;
     if (one)
-        dots_and_outer(f->V, f->ldv, f->grad, f->weights, f->keys, f->e, f->dscores, f->dv,
+        dots_and_outer(f->V, f->ldv, f->grad, f->weights, f->keys, f->e, f->add, f->dscores, f->dv,
                        f->lddv);
     for (isize first = 0; !one && first < f->keys; first += BLOCK) {
         isize n = min_size(BLOCK, f->keys - first);
         for (isize r = 0; r < f->queries; r++)
             row_dots(f->V + first * f->ldv, f->ldv, n, f->grad + r * f->ldg, f->e,
                      f->dscores + r * f->ldds + first);
-        outer_rows(f->weights + first, f->ldw, f->grad, f->ldg, f->queries, n, f->e, 1,
+        outer_rows(f->weights + first, f->ldw, f->grad, f->ldg, f->queries, n, f->e, 1, f->add,
                    f->dv + first * f->lddv, f->lddv);
     }
     for (isize r = 0; r < f->queries; r++) {
@@ -176,14 +183,15 @@ static real few_vjp(const FewVjp *f, Turns *turns) {
     }
     for (isize r = 0; turned && r < f->queries; r++)
         turned_gradients(turns, f->q + r * f->ldq, f->K, f->ldk, f->positions, f->position_step,
-                         f->keys, f->dscores + r * f->ldds, f->scale, r > 0, f->dk, f->lddk,
-                         f->dq + r * f->lddq, f->more + r * f->ldmore);
+                         f->keys, f->dscores + r * f->ldds, f->scale, f->add || r > 0, f->dk,
+                         f->lddk, f->dq + r * f->lddq, f->more + r * f->ldmore);
     for (isize i = 0, rows; one && !turned && i < f->keys; i += rows) {
         const real *x = f->K + i * f->ldk, *w = f->dscores + i;
         real *out = f->dk + i * f->lddk;
         rows = f->keys - i < 4 ? 1 : 4;
-        if (rows == 4) add_and_outer(4, x, f->ldk, f->q, w, f->scale, f->d, f->dq, out, f->lddk);
-        else add_and_outer(1, x, f->ldk, f->q, w, f->scale, f->d, f->dq, out, f->lddk);
+        if (rows == 4)
+            add_and_outer(4, x, f->ldk, f->q, w, f->scale, f->d, f->add, f->dq, out, f->lddk);
+        else add_and_outer(1, x, f->ldk, f->q, w, f->scale, f->d, f->add, f->dq, out, f->lddk);
         if (f->more) most += less_squares(f, i, rows);
     }
     for (isize first = 0; !one && !turned && first < f->keys; first += BLOCK) {
@@ -191,7 +199,7 @@ static real few_vjp(const FewVjp *f, Turns *turns) {
         for (isize r = 0; r < f->queries; r++)
             add_weighted(f->K + first * f->ldk, f->ldk, n, f->dscores + r * f->ldds + first, f->d,
                          f->dq + r * f->lddq);
-        outer_rows(f->dscores + first, f->ldds, f->q, f->ldq, f->queries, n, f->d, f->scale,
+        outer_rows(f->dscores + first, f->ldds, f->q, f->ldq, f->queries, n, f->d, f->scale, f->add,
                    f->dk + first * f->lddk, f->lddk);
         if (f->more) most += less_squares(f, first, n);
     }
@@ -256,6 +264,7 @@ Status KERNEL(attend_few_vjp)(Call *call) {
                 .d = d,
                 .e = e,
                 .scale = (real)call->number[attend_few_vjp_scale],
+                .add = call->number[attend_few_vjp_add] != 0,
                 .lddq = step(dq, 2),
                 .lddk = step(dk, 2),
                 .lddv = step(dv, 2),
