@@ -29,6 +29,15 @@ KEYS = [
     "flash",
     "scaled_dot_product",
 ]
+MIXED: list[dict[str, Any]] = [
+    {"key": "scaled_dot_product", "dim": 8},
+    {"key": "hyperbolic", "dim": 8},
+    {"key": "hyperbolic", "dim": 8, "options": {"curvature": -0.25}},
+    {"key": "local_global", "dim": 8, "options": {"window": 3}},
+    {"key": "multi_head", "dim": 8, "options": {"num_heads": 2}},
+    {"key": "graph_rope", "dim": 8},
+    {"key": "hnsw_aware", "dim": 8, "options": {"encoding": "bias"}},
+]
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "hnsw_aware": [{"encoding": "bias"}, {"encoding": "embedding"}],
     "structural": [{"mode": "features"}],
@@ -37,7 +46,14 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "local_global": [{"window": None}, {"window": 3, "global_nodes": (0,)}],
     "edge_featured": [{"edge_dim": 3, "variant": "gatv2"}, {"edge_dim": 3, "concat": False, "bias": False}],
     "cross_space": [{"fusion": "gated"}, {"fusion": "mean"}],
-    "learned_routing": [{"mode": "hard"}],
+    "learned_routing": [{"mode": "hard"}, {"mechanisms": MIXED}, {"mechanisms": [MIXED[0]]}],
+    # Experts that add in their kernel, that only write there, that do neither, and a mixture as an expert.
+    "moe": [
+        {"experts": MIXED, "top_k": len(MIXED)},
+        {"experts": MIXED[::-1], "top_k": 2},
+        {"experts": MIXED[1:2], "top_k": 1},
+        {"experts": [{"key": "learned_routing", "dim": 8}, *MIXED[:2]], "top_k": 3},
+    ],
     "hyperbolic": [{"aggregation": "frechet"}, {"curvature": -0.5, "temperature": 0.3}],
 }
 #: With these, the gradients need more than the kernels of one query.
@@ -52,6 +68,8 @@ def case(key: str, options: dict[str, Any], dtype: Any, n: int = 19) -> tuple[An
     moved = {m: a + 0.3 * rng.standard_normal(a.shape) for m, a in attn.parameters().items()}
     attn = attn.with_parameters({m: a for m, a in moved.items() if not m.endswith(("curvature", "temperature"))})
     meta = inputs.pop("metadata", None)
+    if options.keys() & {"experts", "mechanisms"}:
+        meta = ga.GraphMetadata(distances=rng.random(n), hnsw_layers=rng.integers(0, 3, n), query_layer=1)
     inputs = {name: a.astype(dtype) for name, a in inputs.items()}
     if meta is not None:
         given = {f.name: getattr(meta, f.name) for f in dataclasses.fields(meta)}
@@ -162,3 +180,43 @@ def test_gradients_that_overflow_are_computed_again_or_refused(rng: np.random.Ge
         pull(g[:7])
     with pytest.raises(ga.DimensionMismatchError, match="grad_weights"):
         pull(g, np.ones(4, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("key", "options"), [case for case in CASES if case[1].keys() & {"experts", "mechanisms"} or case == ("moe", {})]
+)
+def test_gradients_of_mixtures_are_derivatives(key: str, options: dict[str, Any]) -> None:
+    attn, inputs = case(key, options, np.float64)
+    rng, meta = np.random.default_rng(7), inputs.pop("metadata", None)
+    g, gw = rng.standard_normal(8), rng.standard_normal(19)
+    given = inputs | {f"parameter {name}": a for name, a in attn.parameters().items()}
+
+    def value(arrays: dict[str, np.ndarray]) -> tuple[float, Any]:
+        own = {name.removeprefix("parameter "): a for name, a in arrays.items() if name not in inputs}
+        call = {name: arrays[name] for name in inputs}
+        moved = attn.with_parameters(own)
+        out, weights = moved.forward(**call, metadata=meta, need_weights=True)
+        return float(g @ out + gw @ weights), moved.vjp(**call, metadata=meta)[1](g, gw)
+
+    _, c = value(given)
+    found = {"query": c.query, "keys": c.keys, "values": c.values}
+    found |= {f"parameter {name}": a for name, a in c.parameters.items()}
+    for name, a in given.items():
+        direction = rng.standard_normal(a.shape)
+        up, down = (value(given | {name: a + step * direction})[0] for step in (1e-6, -1e-6))
+        expected = (up - down) / 2e-6
+        assert abs(np.sum(found[name] * direction) - expected) < 1e-7 * max(1, abs(expected)), name
+
+
+@pytest.mark.with_kernels
+def test_a_sum_of_the_gradients_of_experts_that_overflows_takes_the_checked_pass() -> None:
+    expert = {"key": "scaled_dot_product", "dim": 1, "options": {"scale": 1.0}}
+    moe = ga.MoEAttention(1, experts=[expert, expert], top_k=2)
+    query, keys, values = (np.array(x, np.float32) for x in ([1.0], [[0.0], [0.0]], [[1.0], [-1.0]]))
+    g = np.full(1, 3e38, np.float32)
+    expected = moe.vjp(query, keys, values)[1](g)
+    assert expected.keys[0, 0] == pytest.approx(1.5e38)
+    steep = {**expert, "options": {"scale": 4.0}}
+    steep = ga.MoEAttention(1, experts=[steep, steep], top_k=2)
+    with pytest.raises(ga.NumericalInstabilityError):
+        steep.vjp(query, keys, values)[1](g)
