@@ -202,6 +202,7 @@ NAMED_ONCE = {
     "persistent_id": "pickle calls it",
     "persistent_load": "pickle calls it",
     "find_class": "pickle calls it",
+    "_print_message": "argparse calls it",
     "add_global_expert": "public",
     "add_structural_expert": "public",
 }

@@ -1,6 +1,7 @@
 """The package as a whole: the cost of its import, and its names."""
 
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -28,6 +29,23 @@ def test_vjp_is_public() -> None:
 
 def test_rng_fixture_repeats(rng: np.random.Generator) -> None:
     assert rng.bit_generator.state["bit_generator"] == "PCG64"
+
+
+@pytest.mark.native
+def test_importing_the_package_does_not_import_numpy() -> None:
+    code = "import sys, graphattend; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0  # so that the command line can end on a Ctrl-C
+
+
+def test_every_name_is_there() -> None:
+    assert dir(graphattend) == sorted(set(graphattend.__all__))
+    assert len(graphattend.__all__) == len(set(graphattend.__all__))
+    names: dict[str, object] = {}
+    exec("from graphattend import *", names)
+    for name in graphattend.__all__:
+        assert names[name] is getattr(graphattend, name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = graphattend.nothing
 
 
 @pytest.mark.native

@@ -1,6 +1,6 @@
 """Attention mechanisms for graph latent spaces, the same in CPython, in the browser and in Node.js.
 
-Importing the package imports NumPy and little else; heavier modules are imported on first use.
+Importing the package imports little; NumPy and all that needs it are imported on first use.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._vjp import vjp
 from .errors import (
     AttentionError,
     CancelledError,
@@ -24,7 +23,6 @@ from .errors import (
 )
 from .mechanisms import REGISTRY as _REGISTRY
 from .mechanisms import create, from_config, list_mechanisms
-from .simd import backend_info, get_num_threads, set_num_threads, use_backend
 
 if TYPE_CHECKING:
     from . import (
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     )
     from ._parallel import parallel
     from ._schema import schema
+    from ._vjp import vjp
     from .evaluation import Evaluation, evaluate
     from .graph import GraphMetadata, NeighborGraph
     from .graph.embeddings import read_embeddings
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from .mechanisms._files import load
     from .mechanisms._gradients import Gradients
     from .recommendation import Recommendation, recommend
+    from .simd import backend_info, get_num_threads, set_num_threads, use_backend
 
 __version__ = "0.1.0"
 
@@ -61,12 +61,17 @@ _LAZY = {
     "GraphMetadata": ".graph",
     "NeighborGraph": ".graph",
     "Recommendation": ".recommendation",
+    "backend_info": ".simd",
     "evaluate": ".evaluation",
+    "get_num_threads": ".simd",
     "load": ".mechanisms._files",
     "parallel": "._parallel",  # as with "schema"
     "read_embeddings": ".graph.embeddings",
     "recommend": ".recommendation",
     "schema": "._schema",  # not "schema": importing that module would hide the function
+    "set_num_threads": ".simd",
+    "use_backend": ".simd",
+    "vjp": "._vjp",
 } | _REGISTRY.attributes()
 
 _MODULES = (
@@ -78,6 +83,7 @@ _MODULES = (
     "geometry",
     "graph",
     "interop",
+    "simd",
     "testing",
     "training",
 )
@@ -94,16 +100,10 @@ __all__ = [
     "OutOfBoundsError",
     "UnsupportedError",
     "WorkerLostError",
-    "backend_info",
     "create",
     "errors",
     "from_config",
-    "get_num_threads",
     "list_mechanisms",
-    "set_num_threads",
-    "simd",
-    "use_backend",
-    "vjp",
     *_LAZY,
     *_MODULES,
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 
 def printable(text: str) -> str:
     """Return the text with control characters of terminals and writing direction escaped."""
@@ -14,4 +12,6 @@ def printable(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Return the text escaped for HTML and SVG, with non-printable characters escaped, too."""
+    import html  # imported lazily because the errors import this module
+
     return html.escape(printable(text))

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, Generic, TypeVar, cast
 
-from ._validate import as_choice
 from .errors import InvalidConfigError
 
 T = TypeVar("T")
@@ -90,6 +89,8 @@ class Registry(Mapping[str, T], Generic[T]):
             >>> ga.compression.CODECS.find("low_rank").__name__
             'LowRank'
         """
+        from ._validate import as_choice  # imported lazily because it imports NumPy
+
         return self[as_choice(name, argument, self)]
 
     def attributes(self) -> dict[str, str]:

@@ -16,8 +16,9 @@ pytestmark = pytest.mark.native
 COMMAND = [sys.executable, "-m", "graphattend"]
 
 
-def run(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, timeout=60)
+def run(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.run([*COMMAND, *map(str, words)], text=True, timeout=60, **how)
 
 
 @pytest.fixture
@@ -109,3 +110,59 @@ def test_a_reader_that_leaves(graph: Path) -> None:
     err = process.stderr.read()
     process.stderr.close()
     assert (process.wait(timeout=60), err) == (0, b"")
+
+
+def test_ctrl_c_while_numpy_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = run(
+        "list",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "graphattend: interrupted\n")
+
+
+def test_an_unknown_backend_is_one_line() -> None:
+    done = run("list", env={**os.environ, "GRAPHATTEND_BACKEND": "zzz"})
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("graphattend: backend: expected one of ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is full")
+@pytest.mark.parametrize("words", [["list"], ["--help"], ["--version"], ["--print-completion", "bash"]], ids=str)
+def test_a_full_disk_is_one_line(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = run(*words, stdout=full)
+        assert (done.returncode, done.stderr) == (2, "graphattend: No space left on device\n")
+        assert run("no-such-command", stderr=full).returncode == 2
+
+
+@pytest.mark.parametrize("words", [["list"], ["--help"], ["--version"]], ids=str)
+def test_a_pipe_without_a_reader(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run(*words, stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("stream", range(3))
+def test_a_closed_stream(graph: Path, stream: int) -> None:
+    done = run("convert", graph, graph.with_suffix(".gml"), preexec_fn=lambda: os.close(stream))
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run("info", preexec_fn=lambda: os.close(stream))
+    assert (done.returncode, done.stderr, bool(done.stdout)) == (0, "", stream != 1)
+
+
+def test_no_input_is_one_line() -> None:
+    done = run("analyze", "--graph", "-", preexec_fn=lambda: os.close(0))
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "graphattend: standard input: is empty\n")
+
+
+def test_an_encoding_without_the_characters(tmp_path: Path) -> None:
+    (tmp_path / "graph.csv").write_text("source,target\nä,b\nb,ä\n", "utf-8")
+    words = "analyze", "--graph", tmp_path / "graph.csv", "--mechanism", "flash"
+    done = run(*words, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\xe4" in done.stdout
+    assert "ä" in run(*words, env={**os.environ, "PYTHONIOENCODING": "utf-8"}, encoding="utf-8").stdout

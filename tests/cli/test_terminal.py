@@ -1,12 +1,15 @@
 """The commands on a terminal: progress, written files, fitting tables, interrupts, labels that do not fit."""
 
 import io
+import os
 import re
+import signal
 import sys
 
 import numpy as np
 import pytest
 
+from graphattend.__main__ import main as program
 from graphattend.cli import info, main
 from graphattend.cli._common import print_rows, progress
 
@@ -112,6 +115,70 @@ def test_an_interrupt_has_its_status(monkeypatch, capsys):
 
     monkeypatch.setattr(info, "run", interrupted)
     assert main(["info"]) == 130
+    assert capsys.readouterr().err == "graphattend: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(13, "Permission denied", "x.csv"), "x.csv: Permission denied"),
+        (OSError("told in\ntwo lines"), "told in two lines"),
+        (MemoryError("many\nwords"), "not enough memory"),
+    ],
+    ids=str,
+)
+def test_what_the_machine_refuses_is_one_line(monkeypatch, capsys, error, says):
+    def refused(arguments):
+        raise error
+
+    monkeypatch.setattr(info, "run", refused)
+    assert main(["info"]) == 2
+    assert capsys.readouterr() == ("", f"graphattend: {says}\n")
+
+
+class Full(io.StringIO):
+    """An output that cannot be written."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def flush(self):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [(OSError(28, "full"), 2, "graphattend: full\n"), (BrokenPipeError(), 0, "")],
+    ids=["full", "closed"],
+)
+def test_output_that_is_lost_at_the_end(monkeypatch, capsys, error, status, says):
+    monkeypatch.setattr(sys, "stdout", Full(error))
+    assert main(["info", "--json"]) == status
+    assert capsys.readouterr().err == says
+
+
+def test_the_program_opens_what_is_closed(monkeypatch, capsys):
+    for stream in ("stdin", "stdout"):
+        monkeypatch.setattr(sys, stream, None)
+    monkeypatch.setattr(sys, "argv", ["graphattend", "info"])
+    assert program() == 0
+    assert (sys.stdin.read(), sys.stdout.name) == ("", os.devnull)
+    sys.stdin.close()
+    sys.stdout.close()
+    assert capsys.readouterr().err == ""
+
+
+def test_the_program_ends_on_an_interrupt_before_it_runs(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    ways = []
+    monkeypatch.setattr("graphattend.cli.main", interrupted)
+    monkeypatch.setattr("signal.signal", lambda *way: ways.append(way))
+    assert program() == 130
+    assert ways == [(signal.SIGINT, signal.SIG_DFL)]
     assert capsys.readouterr().err == "graphattend: interrupted\n"
 
 

@@ -1,11 +1,12 @@
 """The command line: ``graphattend COMMAND``, one command per file.
 
-Exit status: 0 on success, 2 on wrong usage or bad input (one line on stderr names it), 130 on Ctrl-C.
+Exit status: 0 on success, 2 on wrong usage, bad input or a full disk (one line on stderr names it), 130 on Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,10 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
         """Print one line and exit with status 2."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print a text; argparse's method hides that the disk is full."""
+        print(message, end="", file=file or sys.stderr)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -90,20 +95,49 @@ def main(argv: Sequence[str] | None = None) -> int:
         >>> main(["analyze", "--graph", "no-such-file.csv"])
         2
     """
+    status, problem = _run(argv)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            status, problem = 2, _reason(error)
+        _drop_output()
+    if problem:
+        with contextlib.suppress(OSError):
+            print(f"graphattend: {problem}", file=sys.stderr)
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> tuple[int, str]:
+    """Run one command; return the exit status and what went wrong, in one line."""
     try:
         arguments = parser().parse_args(argv)
         arguments.run(arguments)
-        sys.stdout.flush()
     except AttentionError as error:
-        text = " ".join(str(error).split())
-        print(f"graphattend: {text}", file=sys.stderr)
-        return 2
+        return 2, _reason(error)
     except KeyboardInterrupt:
-        print("graphattend: interrupted", file=sys.stderr)
-        return 130
+        return 130, "interrupted"
     except BrokenPipeError:  # the reader (head, less) has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0, ""
+    except OSError as error:  # the disk is full, for example; files that cannot be read raise LoadError
+        return 2, _reason(error)
+    except MemoryError as error:
+        return 2, _reason(error)
     except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else 0
-    return 0
+        return leaving.code if isinstance(leaving.code, int) else 0, ""
+    return 0, ""
+
+
+def _reason(error: Exception) -> str:
+    """Describe an error in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    return " ".join(str(error).split())
+
+
+def _drop_output() -> None:
+    """Discard what could not be written, because Python writes it again at its end and would fail."""
+    with contextlib.suppress(OSError):  # output that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
