@@ -24,32 +24,36 @@ from .errors import (
 from .mechanisms import REGISTRY as _REGISTRY
 from .mechanisms import create, from_config, list_mechanisms
 
-if TYPE_CHECKING:
-    from . import (
-        analysis,
-        compression,
-        dask,
-        errors,
-        evaluation,
-        functional,
-        geometry,
-        graph,
-        interop,
-        simd,
-        testing,
-        training,
-    )
-    from ._parallel import parallel
-    from ._schema import schema
-    from ._vjp import vjp
-    from .evaluation import Evaluation, evaluate
-    from .graph import GraphMetadata, NeighborGraph
-    from .graph.embeddings import read_embeddings
-    from .mechanisms._base import Attention
-    from .mechanisms._files import load
-    from .mechanisms._gradients import Gradients
-    from .recommendation import Recommendation, recommend
-    from .simd import backend_info, get_num_threads, set_num_threads, use_backend
+if TYPE_CHECKING:  # "as" makes a name public for type checkers, which cannot compute `__all__`
+    from . import analysis as analysis
+    from . import compression as compression
+    from . import dask as dask
+    from . import errors as errors
+    from . import evaluation as evaluation
+    from . import functional as functional
+    from . import geometry as geometry
+    from . import graph as graph
+    from . import interop as interop
+    from . import simd as simd
+    from . import testing as testing
+    from . import training as training
+    from ._parallel import parallel as parallel
+    from ._schema import schema as schema
+    from ._vjp import vjp as vjp
+    from .evaluation import Evaluation as Evaluation
+    from .evaluation import evaluate as evaluate
+    from .graph import GraphMetadata as GraphMetadata
+    from .graph import NeighborGraph as NeighborGraph
+    from .graph.embeddings import read_embeddings as read_embeddings
+    from .mechanisms._base import Attention as Attention
+    from .mechanisms._files import load as load
+    from .mechanisms._gradients import Gradients as Gradients
+    from .recommendation import Recommendation as Recommendation
+    from .recommendation import recommend as recommend
+    from .simd import backend_info as backend_info
+    from .simd import get_num_threads as get_num_threads
+    from .simd import set_num_threads as set_num_threads
+    from .simd import use_backend as use_backend
 
 __version__ = "0.1.0"
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
+from graphattend.functional.linear import log_kernel
 from graphattend.testing import check_vjp
 
 F = ga.functional
@@ -178,3 +179,20 @@ def test_bad_input():
         with pytest.raises(error) as info:
             call()
         assert info.value.argument == argument
+
+
+@pytest.mark.parametrize("lead", [(), (2,)])
+def test_pairs_whose_large_features_do_not_meet(rng, lead):
+    hq, hk = 5 * rng.standard_normal((*lead, 3, 4)), 5 * rng.standard_normal((*lead, 2, 4))
+    hq[..., 1, :2] -= 900  # its large features are the small ones of the first key, so their products underflow
+    hk[..., 0, 2:] -= 800
+    s, pull = log_kernel(hq, hk)
+    pairs = hq[..., :, None, :] + hk[..., None, :, :]
+    expected = np.logaddexp.reduce(pairs, axis=-1)
+    assert (expected[..., 1, 0] < -700).all()
+    np.testing.assert_allclose(s, expected, rtol=1e-13)
+    g = rng.standard_normal(s.shape)
+    by_pairs = g[..., None] * np.exp(pairs - expected[..., None])
+    gq, gk = pull(g)
+    np.testing.assert_allclose(gq, by_pairs.sum(-2), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(gk, by_pairs.sum(-3), rtol=1e-9, atol=1e-12)

@@ -237,6 +237,7 @@ BAD = {
     "end.json": ('{"nodes": [{"id": 0}], "links": [{"source": 0, "target": {}}]}', "links[0], target: expected an id"),
     "keys.json": ('{"graph": 1}', "expected the keys"),
     "adjacency.json": ('{"nodes": [{"id": 0}], "adjacency": []}', "a list for every node"),
+    "numbers.json": ('{"nodes": [{"id": 0}], "adjacency": [[0]]}', "adjacency[0]: expected a list of objects"),
     "listed.json": ('{"nodes": [{"id": 0}, {"id": 1}], "adjacency": [[{"id": 1}], []]}', "not listed equally often"),
     "elements.json": ('{"elements": 3}', "elements"),
     "element.json": ('{"elements": {"nodes": [1]}}', "elements"),

@@ -88,7 +88,8 @@ def _parse(text: str) -> list[_Entry]:
     The value of a graph is the list of its entries; the value of any other list is its record.
     """
     top: list[_Entry] = []
-    path, opened, key, start, at = [top], [("", 0)], "", 0, 0
+    path, key, at = [top], "", 0
+    opened: list[tuple[str, int]] = []
     while True:
         match = _TOKEN.match(text, at)
         if match is None:
