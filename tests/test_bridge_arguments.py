@@ -96,3 +96,31 @@ def test_calls_that_do_not_fit_a_signature():
         arguments.bound(function, (1,), {"c": 3})
     with pytest.raises(TypeError, match="unsupported operand"):  # the function's own error, not an error of the call
         arguments.bound(function, (1,), {"b": object()})
+
+
+@pytest.mark.parametrize(
+    ("request_", "argument", "says"),
+    [
+        (("command_line", ["list"], [], []), "files", "files: expected an object of bytes by name, got an array"),
+        (("command_line", ["list"], {"g.txt": "0 1"}, []), "files", "files: expected bytes"),
+        (("command_line", ["list", 1], {}, []), "args", "args: expected texts"),
+        (("command_line", ["list"], {}, [None]), "outputs", "outputs: expected texts"),
+        (
+            ("train", {}, "0 1", [[1]], [0], None, None, {}),
+            "attention",
+            "attention: expected a mechanism, got an object",
+        ),
+        (("function_vjp", 3, "softmax", [], {}), "target", "target: expected module.name, or an object and"),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_arguments_of_another_kind(client, request_, argument, says):
+    error = client.error(*request_, keep=5)
+    assert (error["code"], error["argument"]) == ("invalid_config", argument)
+    assert error["message"].startswith(says)
+
+
+def test_what_has_no_file(client):
+    kept, _ = client.keep("tensor", client.put(np.ones(2, np.float32)))
+    error = client.error("save", kept, "npz")
+    assert (error["code"], error["argument"], error["message"]) == ("unsupported", "this", "ndarray: cannot be saved")

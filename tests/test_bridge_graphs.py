@@ -57,3 +57,11 @@ def test_what_is_no_graph_is_named() -> None:
 
 def test_neighbours() -> None:
     assert knn(np.array([[0.0], [1.0], [3.0]]), 1).indices.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("name", ["nodes", "links", "edges"])
+def test_parts_of_a_graph_that_are_no_lists(name: str) -> None:
+    given = {"nodes": [{"id": 0}, {"id": 1}], name: "0 1"}
+    with pytest.raises(InvalidConfigError, match=rf"^graph\.{name}: expected a list, got str") as caught:
+        graph({"links": []} | given if name == "nodes" else given)
+    assert caught.value.argument == f"graph.{name}"

@@ -132,3 +132,11 @@ def test_the_trained_mechanism_is_ours(client, train):
     handle = {"$h": client.last_id}
     out = client.ok("method", handle, "attend", [{"edges": client.put(PAIRS), "numNodes": 4}, client.put(X)], None)
     assert out.shape == (4, 4)
+
+
+@pytest.mark.parametrize("resume", [np.zeros(4, np.float32), np.frombuffer(b"no checkpoint", np.uint8)])
+def test_a_checkpoint_that_is_none(train, resume):
+    error = train({}, labels=LABELS, resume=resume, refused=True)
+    assert error["argument"] == "resume"
+    assert "resume: " in error["message"]
+    assert "tmp" not in error["message"]

@@ -444,6 +444,27 @@ def test_any_executor(rng):
         assert bits_equal(attn.attend(graph, x), expected)
 
 
+class Interrupted(Executor):
+    """An executor of the caller whose first task gets the Ctrl-C; the others are never run."""
+
+    def __init__(self):
+        self.futures = []
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.futures.append(Future())
+        if len(self.futures) == 1:
+            self.futures[0].set_exception(KeyboardInterrupt())
+        return self.futures[-1]
+
+
+def test_a_task_that_is_interrupted_ends_the_call(rng):
+    attn, graph, x = case("scaled_dot_product", rng)
+    executor = Interrupted()
+    with ga.parallel(executor), pytest.raises(KeyboardInterrupt):
+        attn.attend(graph, x)
+    assert all(future.done() for future in executor.futures)  # the others are cancelled, none is waited for
+
+
 def test_webassembly_has_no_processes(monkeypatch):
     monkeypatch.setattr(sys, "platform", "emscripten")  # inside Pyodide this changes nothing
     for executor in (2, "loky", ThreadPoolExecutor(1)):

@@ -25,7 +25,7 @@ from ._validate import (
     no_such_option,
 )
 from ._vjp import vjp
-from .errors import DimensionMismatchError, InvalidConfigError, LoadError
+from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, LoadError
 from .graph import NeighborGraph
 from .mechanisms._base import Attention
 
@@ -101,20 +101,24 @@ class Training:
             named |= {"validate": validate}
             named.setdefault("mode", "max" if metric == "accuracy" else "min")
         trainer = training.Trainer(objective, optimizer, **named)
+        if resume is not None and not (isinstance(resume, np.ndarray) and resume.dtype == np.uint8):
+            raise InvalidConfigError.of("resume", "the bytes of a checkpoint", type(resume).__name__)
         self._folder = tempfile.TemporaryDirectory() if wants_checkpoints or resume is not None else None
         files: dict[str, Any] = {}
         if self._folder is not None:
             self._file = Path(self._folder.name, "checkpoint.npz")
             if resume is not None:
-                if not isinstance(resume, np.ndarray) or resume.dtype != np.uint8:
-                    raise InvalidConfigError.of("resume", "the bytes of a checkpoint", type(resume).__name__)
                 self._file.write_bytes(np.ascontiguousarray(resume).tobytes())
             files = {"checkpoint": self._file, "resume": resume is not None}
         self._wants_checkpoints, self._seen = wants_checkpoints, 0
         try:
             self._session = trainer.session(attn.parameters(), training.Nodes(chosen), **files)
-        except LoadError as error:
-            raise LoadError(str(error).replace(str(self._file), "resume"), argument="resume") from None
+        except AttentionError as error:
+            if self._folder is not None:
+                self._folder.cleanup()
+            if isinstance(error, LoadError):
+                raise LoadError(str(error).replace(str(self._file), "resume"), argument="resume") from None
+            raise
 
     def steps(self) -> dict[str, Any] | None:
         """Train for about SLICE seconds; return the progress after the last step, or None if no step is left."""

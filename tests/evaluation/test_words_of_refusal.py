@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend.evaluation import _runs, chart, evaluate_file, tasks
+from graphattend.evaluation import _runs, chart, evaluate_file, results, tasks
 
 from .test_tasks import small_world
 
@@ -48,6 +48,9 @@ def test_an_evaluation_names_what_it_left_out(tmp_path):
     assert "Skipped hnsw_aware: no &lt;layers&gt;" in chart.page(found)
     with pytest.raises(KeyError, match="hnsw_aware"):
         found["hnsw_aware"]
+    baseline = next(entry.name for entry in found.entries if entry.attended is None)
+    with pytest.raises(KeyError, match=baseline):
+        results.attended(found, baseline)
     picture = tmp_path / "quality.png"
     found.plot(str(picture))
     assert picture.read_bytes().startswith(b"\x89PNG")
