@@ -17,6 +17,9 @@ import pyodide_dist
 #: the network on its own.
 OPTIONS = json.loads(Path(__file__).with_name("browsers.json").read_text(encoding="utf-8"))
 
+#: Firefox's options, with their Python names.
+FIREFOX = {"channel": OPTIONS["firefox"]["channel"], "firefox_user_prefs": OPTIONS["firefox"]["firefoxUserPrefs"]}
+
 
 def on_machine(*programs: str) -> str | None:
     """Return the path of the first of these programs that is on PATH, or is an existing path."""

@@ -37,13 +37,7 @@ def downloads() -> Path:
 def launch(playwright: Playwright) -> Browser:
     """Launch Chromium, or Firefox if GRAPHATTEND_BROWSER names it."""
     if os.environ.get("GRAPHATTEND_BROWSER") == "firefox":
-        options = browsers.OPTIONS["firefox"]
-        return playwright.firefox.launch(
-            executable_path=firefox.find(),
-            channel=options["channel"],
-            firefox_user_prefs=options["firefoxUserPrefs"],
-            downloads_path=downloads(),
-        )
+        return playwright.firefox.launch(executable_path=firefox.find(), downloads_path=downloads(), **browsers.FIREFOX)
     return playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
 
 

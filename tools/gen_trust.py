@@ -7,7 +7,7 @@
     .venv/bin/python tools/gen_trust.py --check    # fail if the page is stale
 
 The figures are in tests/trust/: results.json, where `tools/run_soak.py --record` and these options write them, mutants.json
-(`tools/mutate.py`) and versions.json (`tools/test_versions.py`).
+(`tools/mutate.py`), versions.json (`tools/test_versions.py`) and suites.json (`make test-all`).
 """
 
 import ast
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from records import FOLDER as TRUST
-from records import MUTANTS, RESULTS, ROOT, VERSIONS, changing, now, read
+from records import MUTANTS, RESULTS, ROOT, SUITES, VERSIONS, changing, now, read
 
 REASONS = TRUST / "survivors.toml"
 PAGE = ROOT / "docs" / "trust.md"
@@ -116,6 +116,18 @@ def engines(runs: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def suites(runs: dict[str, Any]) -> str:
+    """Return a row for each suite of `make test-all`, in the order in which they run."""
+    if not runs:
+        return "Not run yet."
+    columns = ["suite", "verdict", "passed", "failed", "skipped", "seconds", "date", "commit", "machine"]
+    rows = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
+    for run in sorted(runs.values(), key=lambda run: run["place"]):
+        cells = [run["title"], run["verdict"], *(f"{run[name]:,}" for name in columns[2:6])]
+        rows.append(f"| {' | '.join(cells)} | {run['date']} | `{run['commit']}` | {run['machine']} |")
+    return "\n".join(rows)
+
+
 def soak(runs: list[dict[str, Any]]) -> str:
     """Return a row for each backend and kind of calls: sums, and every range of seeds with its date and commit."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -206,6 +218,13 @@ def page(results: dict[str, Any]) -> str:
     return f"""# What was tested
 
 Figures of the tests that go over everything at once. They are generated from the runs (`tools/gen_trust.py`).
+
+## Every suite
+
+The last result of `make test-all`, in which each suite has all of its tests. `make test` runs the same suites except WebKit, with
+what takes longest left out.
+
+{suites(read(SUITES))}
 
 ## Soak
 

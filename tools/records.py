@@ -14,6 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "trust"
 RESULTS, MUTANTS, VERSIONS = FOLDER / "results.json", FOLDER / "mutants.json", FOLDER / "versions.json"
+SUITES = FOLDER / "suites.json"
 
 
 def now() -> dict[str, str]:

@@ -77,10 +77,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         """Log no requests."""
 
 
-def server(port: int) -> http.server.ThreadingHTTPServer:
+def server(port: int, handler: type[Handler] = Handler) -> http.server.ThreadingHTTPServer:
     """Return a server of the built demo for this machine only; port 0 selects a free port."""
     files = {"page": build(), "distribution": pyodide_dist.assemble()}
-    return http.server.ThreadingHTTPServer(("127.0.0.1", port), type("DemoHandler", (Handler,), files))
+    return http.server.ThreadingHTTPServer(("127.0.0.1", port), type("DemoHandler", (handler,), files))
 
 
 def main() -> None:

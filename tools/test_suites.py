@@ -1,5 +1,7 @@
 """Run the test suites, all of them or those named, and end with a table of what ran.
 
+`make test-all` writes the table to tests/trust/suites.json, too, which docs/trust.md shows.
+
 A stage has one or two lanes, which run side by side; every line of output is marked with its suite. The suites of a
 lane run one after the other. All suites run even if one fails. The exit code is 0 only if each passed and ran at least
 one test.
@@ -22,6 +24,7 @@ import chromium
 import firefox
 import form
 import pyodide_dist
+import records
 import serve
 import webkit
 
@@ -95,6 +98,11 @@ class Suite:
             print(f"{mark}No test ran", flush=True)
             self.succeeded = False
         self.seconds = time.monotonic() - start
+
+    def verdict(self) -> str:
+        """Return how the suite ended."""
+        ran = any(self.counts.values()) or not self.succeeded
+        return ("ok" if self.succeeded else "FAILED") if ran else "none"
 
     def stop(self, process: subprocess.Popen[str], mark: str) -> None:
         """End a command that hangs, and all processes it started."""
@@ -189,9 +197,14 @@ def in_firefox() -> list[list[str]]:
 
 
 def in_webkit() -> list[list[str]]:
-    """The tests of graphattend/kernels that need a browser, in WebKit."""
+    """The tests of the JavaScript package that need a browser, in WebKit, and journeys through the demo."""
+    os.environ["GRAPHATTEND_DIST"] = str(pyodide_dist.assemble())
     os.environ["WEBKIT"] = webkit.find()
-    return [[sys.executable, "tools/build_js.py"], ["node", "js/test/run.mjs", "kernels-browser"]]
+    return [
+        [sys.executable, "tools/build_js.py"],
+        ["node", "js/test/run.mjs", "browser", "kernels-browser"],
+        [*PYTEST, "tests/browser/webkit"],
+    ]
 
 
 def demo() -> list[list[str]]:
@@ -246,14 +259,22 @@ def summary(suites: list[Suite]) -> None:
     """Print the table, and the sums on the last line."""
     print(f"\n{'Suite':<22}{'':<8}" + "".join(f"{kind:>9}" for kind in KINDS) + f"{'seconds':>10}")
     for suite in suites:
-        ran = any(suite.counts.values()) or not suite.succeeded
-        verdict = ("ok" if suite.succeeded else "FAILED") if ran else "none"
         numbers = "".join(f"{suite.counts[kind]:>9}" for kind in KINDS)
-        print(f"{suite.title:<22}{verdict:<8}{numbers}{suite.seconds:>10.0f}")
+        print(f"{suite.title:<22}{suite.verdict():<8}{numbers}{suite.seconds:>10.0f}")
     total = {kind: sum(suite.counts[kind] for suite in suites) for kind in KINDS}
     # A suite that broke without a failing test counts as a failure.
     total["failed"] += sum(not suite.succeeded and not suite.counts["failed"] for suite in suites)
     print("\n" + ", ".join(f"{total[kind]} {kind}" for kind in KINDS))
+
+
+def record(suites: list[Suite]) -> None:
+    """Write how these suites ended; the last results of others stay."""
+    places = [suite.name for suite in all_suites()]
+    where = {"machine": records.machine()} | records.now()
+    with records.changing(records.SUITES) as results:
+        for suite in suites:
+            told = {"title": suite.title, "verdict": suite.verdict(), "seconds": round(suite.seconds)}
+            results[suite.name] = told | suite.counts | where | {"place": places.index(suite.name)}
 
 
 def main() -> None:
@@ -271,10 +292,12 @@ def main() -> None:
         os.environ["CHROMIUM"] = chromium.find()
     # Build the package, the wheel in it and the page once, before suites that run side by side need them.
     build_js.build()
-    if {"demo", "firefox"} & {suite.name for suite in suites}:
+    if {"demo", "firefox", "webkit"} & {suite.name for suite in suites}:
         serve.build()
     for stage in filter(None, chosen):
         run_stage(stage)
+    if ALL:
+        record(suites)
     summary(suites)
     sys.exit(not all(suite.succeeded for suite in suites))
 

@@ -1,4 +1,4 @@
-// WebKitGTK through its WebDriver, with the part of Playwright's interface that the tests of graphattend/kernels use.
+// WebKitGTK through its WebDriver, with the part of Playwright's interface that the tests in browsers use.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -39,8 +39,9 @@ class Page {
   }
 
   async waitForFunction(f, argument, { timeout = 30_000 } = {}) {
+    const value = typeof f === "string" ? f : `(${f})(argument)`;
     for (const end = Date.now() + timeout; Date.now() < end;) {
-      const found = await this.evaluate(`async (argument) => Boolean(await (${f})(argument))`, argument);
+      const found = await this.evaluate(`async (argument) => Boolean(await ${value})`, argument);
       if (found) return;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -80,7 +81,7 @@ class Locator {
   }
 }
 
-/** A running driver with one open page at a time. */
+/** A running driver with one open page at a time: a new page closes the one that a failed test has left open. */
 export async function launch(driver) {
   const port = await freePort();
   const child = spawn(driver, [`--port=${port}`, "--host=127.0.0.1"], { stdio: "ignore", detached: true });
@@ -103,11 +104,13 @@ export async function launch(driver) {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
+  let last;
   return {
     async newPage() {
-      const capabilities = { alwaysMatch: { timeouts: { script: 120_000, pageLoad: 60_000 } } };
+      await last?.close().catch(() => {}); // it is closed already, as a rule
+      const capabilities = { alwaysMatch: { timeouts: { script: 300_000, pageLoad: 60_000 } } };
       const { sessionId } = await send("POST", "/session", { capabilities });
-      return new Page(send, sessionId);
+      return (last = new Page(send, sessionId));
     },
     async close() {
       process.kill(-child.pid, "SIGKILL");

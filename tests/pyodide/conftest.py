@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import browsers
 import chromium
+import firefox
 import pytest
 from playwright.sync_api import BrowserType
 from pytest_pyodide import get_global_config
@@ -55,11 +57,13 @@ def pytest_configure(config: pytest.Config) -> None:
     settings = get_global_config()
     settings.set_flags("chrome", chromium.FLAGS)
     settings.set_flags("node", relaxed_simd_flag())
-    if "chrome" not in config.option.runtime:
+    if config.option.runtime == "node":
         return
     launch = BrowserType.launch
 
     def launch_ours(self: BrowserType, **options: Any) -> Any:
+        if self.name == "firefox":
+            return launch(self, executable_path=firefox.find(), **browsers.FIREFOX, **options)
         return launch(self, executable_path=chromium.find(), **options)
 
     BrowserType.launch = launch_ours  # type: ignore[method-assign]
@@ -68,7 +72,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def mirrored_files(backend: str) -> list[str]:
     """Return the test files that run on a backend, as paths relative to the repository's root."""
     found = [path for path in TESTS.rglob("test_*.py") if NOTHING_TO_RUN not in path.read_text("utf-8")]
-    mirror = (path.relative_to(ROOT).as_posix() for path in found if path.parent.name not in {"pyodide", "browser"})
+    outside = {"pyodide", "browser", "webkit"}
+    mirror = (path.relative_to(ROOT).as_posix() for path in found if path.parent.name not in outside)
     return sorted(path for path in mirror if backend == "auto" or path.startswith(ARITHMETIC))
 
 

@@ -2,7 +2,9 @@
 
 import sys
 
+import gen_trust
 import pytest
+import records
 import test_suites
 from test_suites import Suite
 
@@ -40,3 +42,28 @@ def test_every_suite_stands_once(monkeypatch, everything, count):
     monkeypatch.setattr(test_suites, "ALL", everything)
     names = [found.name for found in test_suites.all_suites()]
     assert len(names) == len(set(names)) == count
+
+
+def test_the_last_results_of_all_suites_are_recorded_and_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "SUITES", tmp_path / "suites.json")
+    first = Suite("native", "Native", list, counts={"passed": 1200, "failed": 0, "skipped": 3}, seconds=61.4)
+    other = Suite("demo", "Demo", list, counts={"passed": 9, "failed": 1, "skipped": 0}, succeeded=False)
+    test_suites.record([other, first])
+    test_suites.record([Suite("demo", "Demo", list, counts={"passed": 10, "failed": 0, "skipped": 0}, seconds=5)])
+    now = records.now()
+    where = f"{now['date']} | `{now['commit']}` | {records.machine()} |"
+    rows = gen_trust.suites(records.read(records.SUITES)).splitlines()[2:]
+    assert rows == [f"| Native | ok | 1,200 | 0 | 3 | 61 | {where}", f"| Demo | ok | 10 | 0 | 0 | 5 | {where}"]
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_only_a_run_of_everything_is_recorded(monkeypatch, everything):
+    recorded = []
+    monkeypatch.setattr(test_suites, "ALL", everything)
+    monkeypatch.setattr(test_suites, "record", recorded.extend)
+    monkeypatch.setattr(test_suites, "stages", lambda: [[[suite("a", "print('1 failed'); raise SystemExit(1)")]]])
+    monkeypatch.setattr(test_suites.build_js, "build", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["test_suites.py"])
+    with pytest.raises(SystemExit):
+        test_suites.main()
+    assert [found.verdict() for found in recorded] == ["FAILED"] * everything
