@@ -31,8 +31,9 @@ test-all: env npm  ## The same with every version of TypeScript and every bundle
 test-cpus: env  ## The native suite as other processors would run it (NumPy without AVX, other BLAS kernels; half an hour)
 	@$(PYTHON_ENV) tools/test_cpus.py $(CPUS)
 
-test-versions: env  ## The native suite on the Pythons of this machine with NumPy 1.26 and 2, from the wheel (half an hour)
-	@$(PYTHON_ENV) tools/test_versions.py $(VERSIONS)
+test-versions: env npm  ## The native suite on the Pythons of this machine with NumPy 1.26 and 2, the npm package on Node.js 20, 22 and 24 (an hour)
+	@status=0; $(PYTHON_ENV) tools/test_versions.py $(VERSIONS) || status=1; \
+	$(if $(VERSIONS),,$(PYTHON_ENV) tools/test_nodes.py || status=1;) exit $$status
 
 mutate: env  ## Change the sources in 400 places, one at a time, and see that a test fails (MUTATE="--kernels" for the kernels; hours)
 	@$(PYTHON_ENV) tools/mutate.py $(MUTATE)

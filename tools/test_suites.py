@@ -41,6 +41,10 @@ ALL = bool(os.environ.get("GRAPHATTEND_ALL"))
 #: kernels also run on wasm-simd128 in both; with GRAPHATTEND_ALL, so do the tests of the functions that use them.
 BACKENDS = {"node": "auto,numpy", "chrome": "auto,wasm-simd128" if ALL else "auto"}
 
+#: What of the suite inside Pyodide runs in Firefox, where everything takes several times as long as in Chromium: the
+#: tests of the kernels and of what stands on them; with GRAPHATTEND_ALL everything.
+IN_FIREFOX = "tests" if ALL else "tests/simd,tests/functional/test_attention.py,tests/test_package.py"
+
 #: Tests whose results the backend computes.
 ARITHMETIC = ["tests/compression", "tests/functional", "tests/mechanisms"]
 
@@ -165,12 +169,12 @@ def native() -> list[list[str]]:
     ]
 
 
-def pyodide(*runner: str) -> Callable[[], list[list[str]]]:
+def pyodide(*runner: str, tests: str = "tests/pyodide") -> Callable[[], list[list[str]]]:
     """Return a function that returns the commands of the suite inside Pyodide."""
 
     def commands() -> list[list[str]]:
         loaded = ["-v", "-p", "pytest_pyodide", "--dist-dir", str(pyodide_dist.assemble())]
-        return [[*PYTEST, *loaded, *runner, "tests/pyodide"]]
+        return [[*PYTEST, *loaded, *runner, tests]]
 
     return commands
 
@@ -186,7 +190,6 @@ def javascript() -> list[list[str]]:
 def in_firefox() -> list[list[str]]:
     """The tests of the JavaScript package and of the demo that need a browser, in Firefox; more with GRAPHATTEND_ALL."""
     os.environ["GRAPHATTEND_DIST"] = str(pyodide_dist.assemble())
-    os.environ["FIREFOX"] = firefox.find()
     more = ["docs", "start", "vendored"] if ALL else []
     views = ["tests/browser"] if ALL else ["tests/browser/test_views.py", "tests/browser/test_pattern.py"]
     return [
@@ -217,6 +220,11 @@ def stages() -> list[list[list[Suite]]]:
     node, chrome = ({"GRAPHATTEND_TEST_BACKENDS": BACKENDS[runtime]} for runtime in ("node", "chrome"))
     in_node = pyodide("--rt", "node")
     in_chromium = pyodide("--runner", "playwright", "--rt", "chrome")
+    # Without GRAPHATTEND_ALL, without the tests of the distribution and the docstrings' examples.
+    in_gecko = pyodide(
+        "--runner", "playwright", "--rt", "firefox", tests="tests/pyodide" + "/test_mirror.py::test_files" * (not ALL)
+    )
+    gecko = Suite("gecko", "Pyodide in Firefox", in_gecko, environment={"GRAPHATTEND_TEST_FILES": IN_FIREFOX})
     webkit_suite = Suite("webkit", "WebKit", in_webkit, environment={"GRAPHATTEND_BROWSER": "webkit"})
     firefox_suite = Suite("firefox", "Firefox", in_firefox, environment={"GRAPHATTEND_BROWSER": "firefox"})
     lanes = [
@@ -226,6 +234,7 @@ def stages() -> list[list[list[Suite]]]:
             Suite("chromium", "Pyodide in Chromium", in_chromium, environment=chrome),
         ],
     ]
+    lanes[1].append(gecko)
     lanes[0 if ALL else 1].append(firefox_suite)  # with ALL it builds the documentation as the demo's tests do
     return [
         [[Suite("native", "Native", native)]],
@@ -292,6 +301,8 @@ def main() -> None:
         os.environ["CHROMIUM"] = chromium.find()
     # Build the package, the wheel in it and the page once, before suites that run side by side need them.
     build_js.build()
+    if {"firefox", "gecko"} & {suite.name for suite in suites}:
+        os.environ["FIREFOX"] = firefox.find()
     if {"demo", "firefox", "webkit"} & {suite.name for suite in suites}:
         serve.build()
     for stage in filter(None, chosen):

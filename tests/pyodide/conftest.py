@@ -39,6 +39,9 @@ ARITHMETIC = ("tests/functional", "tests/mechanisms/test_conformance.py")
 if os.environ.get("GRAPHATTEND_ALL"):
     ARITHMETIC = ("tests/compression", "tests/functional", "tests/mechanisms")
 
+#: The beginnings of the paths of the files to run; "tests" for all.
+CHOSEN = tuple(os.environ.get("GRAPHATTEND_TEST_FILES", "tests").split(","))
+
 #: Marks a file in which every test needs an operating system.
 NOTHING_TO_RUN = "\npytestmark = pytest.mark.native"
 
@@ -74,7 +77,9 @@ def mirrored_files(backend: str) -> list[str]:
     found = [path for path in TESTS.rglob("test_*.py") if NOTHING_TO_RUN not in path.read_text("utf-8")]
     outside = {"pyodide", "browser", "webkit"}
     mirror = (path.relative_to(ROOT).as_posix() for path in found if path.parent.name not in outside)
-    return sorted(path for path in mirror if backend == "auto" or path.startswith(ARITHMETIC))
+    return sorted(
+        path for path in mirror if path.startswith(CHOSEN) and (backend == "auto" or path.startswith(ARITHMETIC))
+    )
 
 
 def batches(backend: str) -> Iterator[Any]:

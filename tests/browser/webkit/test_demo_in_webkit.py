@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import export_les_miserables
@@ -16,6 +17,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.ui import WebDriverWait
 from selenium.webdriver.webkitgtk.service import Service
+
+# Selenium warns of itself.
+pytestmark = pytest.mark.filterwarnings("ignore:setting remote_server_addr:DeprecationWarning")
 
 #: A script that keeps what goes wrong on the page, which WebDriver does not report.
 WATCH = b"""globalThis.complaints = [];
@@ -89,6 +93,8 @@ class Page:
 @pytest.fixture(scope="module")
 def started() -> Iterator[tuple[Page, Weights, str]]:
     """Open the demo; return it with its first answer and who gave it, before Python had started."""
+    if Path(webkit.find()).name != "WebKitWebDriver":
+        pytest.skip("Playwright's WebKit has no WebDriver")
     with serve.server(0, Watched) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         driver = WebKitGTK(service=Service(webkit.find()))
