@@ -22,10 +22,10 @@ run: env npm  ## The main job: who attends to whom in Les Misérables, and which
 	$(PYTHON_ENV) tools/build_js.py && \
 	node --no-warnings --experimental-wasm-relaxed-simd examples/les_miserables.mjs "$$dist" "$$graph"
 
-test: env npm  ## Every test suite: style, native, Pyodide in Node.js and in Chromium, JavaScript, Firefox, demo
+test: env npm  ## Every test suite: style, native, Pyodide in Node.js, Chromium and Firefox, JavaScript, demo
 	@$(PYTHON_ENV) tools/test_suites.py
 
-test-all: env npm  ## The same with every version of TypeScript and every bundler, framework and runtime (half an hour)
+test-all: env npm  ## The same with WebKit, and every version of TypeScript, bundler, framework and runtime; the result is recorded (an hour)
 	@GRAPHATTEND_ALL=1 $(PYTHON_ENV) tools/test_suites.py
 
 test-cpus: env  ## The native suite as other processors would run it (NumPy without AVX, other BLAS kernels; half an hour)
