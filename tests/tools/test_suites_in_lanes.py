@@ -67,3 +67,9 @@ def test_only_a_run_of_everything_is_recorded(monkeypatch, everything):
     with pytest.raises(SystemExit):
         test_suites.main()
     assert [found.verdict() for found in recorded] == ["FAILED"] * everything
+
+
+def test_every_file_for_firefox_exists():
+    files = test_suites.IN_FIREFOX.split(",")
+    assert [name for name in files if not (test_suites.ROOT / name).is_file()] == []
+    assert len(files) > 5
