@@ -94,7 +94,7 @@ def run(setting: str, tests: list[str]) -> dict[str, Any]:
     counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
     for number, kind in re.findall(r"(\d+) (passed|failed|skipped|error)", (done.stdout.splitlines() or [""])[-1]):
         counts["failed" if kind == "error" else kind] += int(number)
-    return {"python": told[0], "numpy": told[1], **counts}
+    return {"python": told[0] + "t" * version.endswith("t"), "numpy": told[1], **counts}
 
 
 def main() -> int:
