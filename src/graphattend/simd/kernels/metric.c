@@ -58,7 +58,7 @@ static int four_facts(const Space *space, const real *first, isize step, isize c
                       int apart) {
     const real *rows[4];
     for (isize r = 0; r < 4; r++) rows[r] = first + space->at + min_size(r, count - 1) * step;
-    v4 one = splat(1), square = apart4(0, rows, 0, 0, space->width), c = splat(space->c),
+    v4 one = splat(1), square = apart4(0, rows, 0, 0, space->width, -1), c = splat(space->c),
        length = vsqrt(space->kind == SHEET ? madd(c, square, one) : square);
     v4 factor = one / (space->kind == SHEET ? one + length : length), gap = one - c * square;
     int fine = 1;
@@ -123,12 +123,15 @@ void outer_gradient(const Spaces *spaces, const real *row, const Fact *facts, re
     }
 }
 
-/* Prefetches four later rows of the lists, because the processor cannot predict them. */
+/* Prefetches four later rows of the lists and their facts, because the processor cannot predict
+ * them. */
 static void fetch(const Points *points, const List *list, isize e) {
     if (!list->near) return;
-    for (isize r = 0; r < 4; r++)
-        fetch_row(list->near, points->data, points->step, points->spaces->width,
-                  list->first + e + r);
+    isize numbers = points->spaces->count * (isize)(sizeof(Fact) / sizeof(real));
+    for (isize r = list->first + e; r < list->first + e + 4; r++) {
+        fetch_row(list->near, points->data, points->step, points->spaces->width, r);
+        fetch_row(list->near, (const real *)points->facts, numbers, numbers, r);
+    }
 }
 
 /* Computes the facts of a few rows that are read next. */
@@ -164,8 +167,8 @@ int sights(const Points *keys, const List *list, int s, const real *q, real gap,
             }
         int scaled = space->kind == SHEET || space->kind == SPHERE;
         STORE(square + e,
-              scaled ? apart4(1, rows, factor, here, space->width)
-                     : apart4(0, rows, 0, here, space->width));
+              scaled ? apart4(1, rows, factor, here, space->width, space->at)
+                     : apart4(0, rows, 0, here, space->width, space->at));
     }
     if (space->kind != SPHERE) return 1;
     for (isize e = 0; e < list->count; e++) {

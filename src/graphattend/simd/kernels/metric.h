@@ -79,9 +79,19 @@ void stay_inside(const Space *space, real *x);
 #define outer_gradient K(outer_gradient)
 void outer_gradient(const Spaces *spaces, const real *row, const Fact *facts, real *grad);
 
-/* |factor[r] rows[r] - q|^2 of four rows; without q, its square. */
-INL v4 apart4(const int scaled, const real *const *rows, const real *factor, const real *q,
-              isize d) {
+/* The lanes of a vector of columns, of which the last `count` are kept (0 < count < LANES). */
+INL vec last_columns(vec v, isize count) {
+    static const whole KEEP[2 * LANES] = {[LANES... 2 * LANES - 1] = -1};
+    typedef whole lanes
+        __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
+    return (vec)((lanes)v & *(const lanes *)(KEEP + count));
+}
+
+/* |factor[r] rows[r] - q|^2 of four rows; without q, its square. `before` columns can be read
+ * before the first one, from the rows and from q; with -1, where the larger code does not pay, the
+ * last columns are read one by one. */
+INL v4 apart4(const int scaled, const real *const *rows, const real *factor, const real *q, isize d,
+              isize before) {
     vec sum[4];
     real tail[4] = {0, 0, 0, 0};
     for (int r = 0; r < 4; r++) sum[r] = splatv(0);
@@ -106,6 +116,17 @@ INL v4 apart4(const int scaled, const real *const *rows, const real *factor, con
             vec row = LOADV(rows[r] + k), y = (scaled ? row * splatv(factor[r]) : row) - x;
             sum[r] = maddv(y, y, sum[r]);
         }
+    }
+    if (before >= 0 && k < d && before + d >= LANES) { /* in one vector with columns before them */
+        isize last = d - LANES;
+        vec x = splatv(0);
+        if (q) x = LOADV(q + last);
+        for (int r = 0; r < 4; r++) {
+            vec row = LOADV(rows[r] + last),
+                y = last_columns((scaled ? row * splatv(factor[r]) : row) - x, d - k);
+            sum[r] = maddv(y, y, sum[r]);
+        }
+        k = d;
     }
     for (; k < d; k++)
         for (int r = 0; r < 4; r++) {
@@ -180,7 +201,7 @@ INL Sight sight4(const Points *points, int s, const isize *at, const real *q, re
     Sight sight = {splat(0), splat(0), splat(1)};
     for (int r = 0; r < 4; r++) rows[r] = point_at(points, at[r], s);
     if (space->kind == FLAT) {
-        sight.square = apart4(0, rows, 0, here, space->width);
+        sight.square = apart4(0, rows, 0, here, space->width, -1);
         return sight;
     }
     real factor[4];
@@ -188,8 +209,8 @@ INL Sight sight4(const Points *points, int s, const isize *at, const real *q, re
         Fact fact = fact_at(points, at[r], s);
         factor[r] = fact.factor, sight.gaps[r] = fact.gap * gap;
     }
-    sight.square = space->kind == BALL ? apart4(0, rows, 0, here, space->width)
-                                       : apart4(1, rows, factor, here, space->width);
+    sight.square = space->kind == BALL ? apart4(0, rows, 0, here, space->width, -1)
+                                       : apart4(1, rows, factor, here, space->width, -1);
     if (space->kind != SPHERE) return sight;
     sight.sum = splat(4) - sight.square;
     for (int r = 0; r < 4; r++)
