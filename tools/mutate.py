@@ -2,6 +2,7 @@
 
     .venv/bin/python tools/mutate.py                  # 400 changes of the Python sources, chosen by a seed
     .venv/bin/python tools/mutate.py --kernels        # every check in the kernels left out, one after the other
+    .venv/bin/python tools/mutate.py --kernels --only mean.c   # those in whose names there is a text, again
     .venv/bin/python tools/mutate.py --covered FILE   # with coverage that is there already
 
 A change of a line runs the tests that cover it (coverage's contexts, measured first unless `--covered` names them), those of
@@ -315,8 +316,8 @@ def kernels_with(name: str) -> list[str]:
     return found
 
 
-def kernel_run(minutes: float, rounds: int) -> None:
-    """Leave out every check of the kernels."""
+def kernel_run(minutes: float, rounds: int, only: list[str]) -> None:
+    """Leave out every check of the kernels, or those in whose names there is one of these texts, also if they have results."""
     sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "simd")]
     shadow = SHADOW / "kernels"
     shutil.rmtree(shadow / KERNELS, ignore_errors=True)
@@ -327,7 +328,8 @@ def kernel_run(minutes: float, rounds: int) -> None:
     script = f"import sys; sys.path.insert(0, {str(shadow / KERNELS)!r}); import build; print(build.build_sanitized())"
     done, begin = Done("kernels", 1), time.monotonic()
     for mutant in checks():
-        if mutant.name in done.results or time.monotonic() - begin > 60 * minutes:
+        wanted = any(text in mutant.name for text in only) if only else mutant.name not in done.results
+        if not wanted or time.monotonic() - begin > 60 * minutes:
             continue
         path, text = shadow / mutant.file, (ROOT / mutant.file).read_text("utf-8")
         path.write_text(text[: mutant.start] + mutant.now + text[mutant.start + len(mutant.was) :], "utf-8")
@@ -387,11 +389,14 @@ def main() -> None:
     parser.add_argument("--covered", type=Path, nargs="+", default=[], help="files of coverage with contexts")
     parser.add_argument("--parts", nargs="+", choices=TARGETS, default=list(TARGETS), help="of the sources; all")
     parser.add_argument("--kernels", action="store_true", help="the checks in the kernels instead")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="TEXT", help="checks whose names have one of these texts"
+    )
     parser.add_argument("--rounds", type=int, default=12, help="of the fuzz test")
     options = parser.parse_args()
     SHADOW.mkdir(parents=True, exist_ok=True)
     if options.kernels:
-        kernel_run(options.minutes, options.rounds)
+        kernel_run(options.minutes, options.rounds, options.only)
     else:
         covered = [path.resolve() for path in options.covered]
         python_run(options.count, options.seed, covered, options.minutes, options.parts)

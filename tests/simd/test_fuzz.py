@@ -12,6 +12,7 @@ Run as a script it fuzzes one compiled module, which is how the build with sanit
 from __future__ import annotations
 
 import json
+import re
 import sys
 import zlib
 from itertools import islice
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz_cases import CASES, draw
+from fuzz_cases import CASES, draw, spaces
 
 from graphattend.simd import backends, kernel_ops
 
@@ -135,12 +136,16 @@ def misfit(a, operand, args):
         return [not a]
     if isinstance(a, int):
         return [-1, 0, a + 1]
+    if a is None and operand[1] == "MASK":
+        return [np.ones((1, 1), bool), np.zeros((1, 1), bool)]
     if a is None:
         given = [b for b in args if isinstance(b, np.ndarray) and int(operand[2]) <= b.ndim <= int(operand[3])]
         return [np.zeros_like(b) if "WRITE" in operand[-1] else b.copy() for b in given]
     if not isinstance(a, np.ndarray):
         return []
     others = [None]
+    if a.ndim:  # one more leading axis, and one more last axis
+        others += [np.stack([a, a[::-1]]), np.stack([a, a], -1)]
     for axis in range(a.ndim):
         others += [a.take(range(a.shape[axis] - 1), axis), np.concatenate([a, a], axis), spread(a, axis, -2)]
     values = []
@@ -299,6 +304,13 @@ def test_float32_keeps_a_curvature_that_it_would_round(kernels, c, monkeypatch):
     outputs = outputs_of(kernels, "metric_vjp")
     assert attempt(kernels, "metric_vjp", CASES["metric_vjp"], outputs, args)
     compare("metric_vjp", CASES["metric_vjp"], outputs, args)
+
+
+@pytest.mark.native
+def test_the_gap_is_that_of_the_kernels():
+    header = Path(backends.__file__).parent / "kernels" / "ball.h"  # wheels have no sources
+    double, single = re.findall(r"#define NEAR_BOUNDARY ([\d.e-]+)", header.read_text("utf-8"))
+    assert {"float32": float(single), "float64": float(double)} == spaces.PLAIN
 
 
 def test_every_entry_point_is_fuzzed(kernels):
