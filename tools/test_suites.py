@@ -41,15 +41,18 @@ LIMIT = 3600 if ALL else 1800  # seconds for one command
 #: kernels also run on wasm-simd128 in both; with GRAPHATTEND_ALL, so do the tests of the functions that use them.
 BACKENDS = {"node": "auto,numpy", "chrome": "auto,wasm-simd128" if ALL else "auto"}
 
-#: What of the suite inside Pyodide runs in Firefox: the kernels' tests without the longest (random calls, NumPy's loops,
-#: whole mechanisms), and one file of what stands on kernels; with GRAPHATTEND_ALL everything.
+#: What of the suite inside Pyodide runs in Firefox: the kernels' tests without the longest (random calls, NumPy's
+#: loops), and one file of what stands on kernels; with GRAPHATTEND_ALL everything.
 KERNELS = (
     "backends",
     "basic_kernels",
     "bound",
     "flash_kernels",
+    "functional_in_kernels",
     "graph_kernels",
     "heads_and_ball_kernels",
+    "mechanisms_in_kernels",
+    "products",
     "small_kernels",
 )
 IN_FIREFOX = ",".join([*(f"tests/simd/test_{name}.py" for name in KERNELS), "tests/functional/test_attention.py"])
