@@ -326,6 +326,7 @@ def kernel_run(minutes: float, rounds: int, only: list[str]) -> None:
     for built_before in (ROOT / ".cache/kernels").glob("*-sanitized-*.o"):
         shutil.copy2(built_before, shadow / ".cache/kernels")
     script = f"import sys; sys.path.insert(0, {str(shadow / KERNELS)!r}); import build; print(build.build_sanitized())"
+    subprocess.run([sys.executable, "-c", script], check=True)  # a failed build of a change says that it was noticed
     done, begin = Done("kernels", 1), time.monotonic()
     for mutant in checks():
         wanted = any(text in mutant.name for text in only) if only else mutant.name not in done.results

@@ -27,7 +27,10 @@ typedef struct {
 INL void sum_of_rows(const int vectors, const real *w, isize ldw, const real *x, isize ldx,
                      isize queries, real factor, int add, real *out) {
     vw sum[4];
-    for (int j = 0; j < vectors; j++) sum[j] = add ? LOADW(out + j * WIDE) : splatw(0);
+    for (int j = 0; j < vectors; j++) {
+        sum[j] = splatw(0);
+        if (add) sum[j] = LOADW(out + j * WIDE);
+    }
     for (isize r = 0; r < queries; r++) {
         vw weight = splatw(w[r * ldw] * factor);
         for (int j = 0; j < vectors; j++)
@@ -53,7 +56,10 @@ static void outer_rows(const real *w, isize ldw, const real *x, isize ldx, isize
 }
 
 /* A vector that is stored at `out`, or added to it. */
-INL vw onto(int add, const real *out, vw x) { return add ? LOADW(out) + x : x; }
+INL vw onto(int add, const real *out, vw x) {
+    if (add) x += LOADW(out);
+    return x;
+}
 
 /* For one query, in one pass over the rows: the products with y, and out[i] = (+=) w[i] y. */
 static void dots_and_outer(const real *x, isize ldx, const real *y, const real *w, isize n, isize d,
