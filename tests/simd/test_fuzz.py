@@ -153,7 +153,7 @@ def misfit(a, operand, args):
         values = [(0, -1), (-1, 2**30), (a.size // 2, 2**30)]
     if operand[1] == "LONGS" and a.size:
         values = [(0, 1), (-1, a.max() + 1), (-1, a.max() - 1), (a.size // 2, -1)]
-    if operand[1] == "DOUBLE" and operand[-1] == "READ":  # tables of spaces, positions and rates
+    if operand[1] == "DOUBLE" and operand[-1] in ("READ", "STRIDED"):  # tables of spaces, positions and rates
         values = [(at, value) for at in range(min(a.size, 5)) for value in (-1, 0, 4, 1e30, np.nan)]
     for at, value in values:
         others.append(a.copy())
