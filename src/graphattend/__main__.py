@@ -14,7 +14,8 @@ def main() -> int:
         The exit status.
 
     Example:
-        >>> from graphattend.__main__ import main  # doctest: +SKIP
+        >>> import sys
+        >>> from graphattend.__main__ import main
         >>> sys.exit(main())  # doctest: +SKIP
     """
     try:

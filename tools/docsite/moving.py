@@ -96,7 +96,9 @@ def characters() -> str:
     for person in ("Cosette", "Javert", "Gavroche", "Marius", "Valjean"):
         node = names.index(person)
         start, stop = graph.indptr[node : node + 2]
-        nearest = sorted(zip(result.weights[start:stop], graph.indices[start:stop], strict=True), reverse=True)
+        found = zip(result.weights[start:stop], graph.indices[start:stop], strict=True)
+        # People with the same neighbours have the same weight: its last digit, and their order, would depend on the machine.
+        nearest = sorted(found, key=lambda each: (-round(float(each[0]), 6), each[1]))
         most = nearest[0][0]
         parts = [line(places[node], places[other], "weight", 1 + 7 * share / most) for share, other in nearest]
         parts += [dot(places[other], 3 + 4 * share / most, "seen") for share, other in nearest]
