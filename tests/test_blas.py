@@ -25,7 +25,7 @@ def unset(monkeypatch):
 
 def reported(common, task):
     """Return the process and the numbers of threads of its BLAS libraries."""
-    import numpy  # noqa: F401: its BLAS is what is looked at
+    import numpy  # noqa: F401  # its BLAS is what is looked at
     from threadpoolctl import threadpool_info
 
     return os.getpid(), sorted({found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"})
