@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import tempfile
 import time
@@ -25,7 +26,7 @@ from ._validate import (
     no_such_option,
 )
 from ._vjp import vjp
-from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, LoadError
+from .errors import DimensionMismatchError, InvalidConfigError, LoadError
 from .graph import NeighborGraph
 from .mechanisms._base import Attention
 
@@ -111,14 +112,14 @@ class Training:
                 self._file.write_bytes(np.ascontiguousarray(resume).tobytes())
             files = {"checkpoint": self._file, "resume": resume is not None}
         self._wants_checkpoints, self._seen = wants_checkpoints, 0
-        try:
-            self._session = trainer.session(attn.parameters(), training.Nodes(chosen), **files)
-        except AttentionError as error:
+        with contextlib.ExitStack() as on_error:
             if self._folder is not None:
-                self._folder.cleanup()
-            if isinstance(error, LoadError):
+                on_error.callback(self._folder.cleanup)
+            try:
+                self._session = trainer.session(attn.parameters(), training.Nodes(chosen), **files)
+            except LoadError as error:
                 raise LoadError(str(error).replace(str(self._file), "resume"), argument="resume") from None
-            raise
+            on_error.pop_all()
 
     def steps(self) -> dict[str, Any] | None:
         """Train for about SLICE seconds; return the progress after the last step, or None if no step is left."""
