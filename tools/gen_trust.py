@@ -188,7 +188,7 @@ def mutants() -> str:
             )
             for name, _ in alive:
                 file, _, change = " ".join(name.split()).partition(": ")
-                shown = change if len(change) < 110 else change[:107] + "…"
+                shown = change if len(change) < 110 else change[:107].rpartition(" ")[0] + " …"
                 survived.append(
                     f"- `{file.removeprefix('src/graphattend/')}`: `{shown}`. {reasons.get(name, 'No test tells.')}"
                 )
