@@ -186,3 +186,6 @@ def test_analyze_file() -> None:
     ]:
         with pytest.raises(ga.AttentionError):
             analyze_file(content, suffix=suffix)
+    for argument in ("drawing", "report"):
+        with pytest.raises(ga.InvalidConfigError, match=f"{argument}: expected True or False"):
+            analyze_file("a b\n", suffix=".txt", **{argument: np.zeros(0)})

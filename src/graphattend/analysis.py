@@ -12,6 +12,7 @@ import numpy as np
 from . import mechanisms
 from ._validate import (
     ArrayLike,
+    as_bool,
     as_choice,
     as_float,
     as_function,
@@ -448,6 +449,7 @@ def analyze_file(
     for given, argument in ((content, "content"), (suffix, "suffix"), (name, "name")):
         if not isinstance(given, str):
             raise InvalidConfigError(f"{argument}: expected text, got {type(given).__name__}", argument=argument)
+    drawing, report = as_bool(drawing, "drawing"), as_bool(report, "report")
     graph, directed = parse(content.encode("utf-8", "replace"), name, suffix=suffix)
     found = dataclasses.replace(analyze(graph, embeddings, keys, options, seed=seed), directed=directed)
     drawing = drawing and graph.num_nodes <= MOST_LAID_OUT

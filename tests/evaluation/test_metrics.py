@@ -116,6 +116,8 @@ def test_overlap_of_the_strongest():
     [
         lambda: ev.roc_auc([1, 1], [0.0, 1.0]),
         lambda: ev.roc_auc([0, 2], [0.0, 1.0]),
+        lambda: ev.roc_auc([None, None], [0.0, 1.0]),  # which cannot be sorted
+        lambda: ev.calibration([None, None], [0.0, 1.0]),
         lambda: ev.roc_auc([0, 1], [0.0, np.nan]),
         lambda: ev.average_precision([0, 1, 1], [0.0, 1.0]),
         lambda: ev.hits_at([1.0], [[0.0]], 0),

@@ -23,6 +23,7 @@ CLASSES = np.arange(GRAPH.num_nodes) % 2
             r"mechanisms\[1\]: expected each mechanism once",
         ),
         (lambda: evaluate_file(b"0 1\n"), "content: expected text, got bytes"),
+        (lambda: evaluate_file("0 1\n", report=np.zeros(0)), "report: expected True or False, got array"),
         (lambda: tasks.links(ga.NeighborGraph([0, 1, 2], [1, 0]), None, 0), "graph: expected at least three links"),
         (lambda: tasks.labels(GRAPH, CLASSES - 2, None, 0), "labels: expected classes, or -1"),
         (lambda: tasks.labels(GRAPH, np.full(GRAPH.num_nodes, -1), None, 0), "labels: expected a class for some nodes"),
@@ -33,7 +34,7 @@ CLASSES = np.arange(GRAPH.num_nodes) % 2
             r"split\.train: expected labelled nodes, got 1 without",
         ),
     ],
-    ids=["twice", "bytes", "two links", "below -1", "no class", "no label"],
+    ids=["twice", "bytes", "no flag", "two links", "below -1", "no class", "no label"],
 )
 def test_what_is_refused(call, says):
     with pytest.raises(ga.InvalidConfigError, match=says):

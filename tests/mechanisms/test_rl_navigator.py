@@ -55,7 +55,7 @@ def test_greedy_search_is_best_first(world, budget):
         assert found.work == work == len(found.visited)
 
 
-@pytest.mark.parametrize("budget", [4, 4.5, 6, 17, 60, 10_000])
+@pytest.mark.parametrize("budget", [4, 4.5, 6, 17, 60, 10_000, 2.0**53, 1e308])
 def test_work_stays_within_the_budget_and_is_a_prefix(world, budget):
     graph, x = world
     navigator = ga.RLNavigator(6, rank=2).fitted(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._validate import ArrayLike
+from .._validate import ArrayLike, as_bool
 from ..errors import InvalidConfigError
 from ..graph.files import parse
 from .chart import page
@@ -69,6 +69,7 @@ def evaluate_file(
     for given, argument in ((content, "content"), (suffix, "suffix"), (name, "name")):
         if not isinstance(given, str):
             raise InvalidConfigError.of(argument, "text", type(given).__name__)
+    report = as_bool(report, "report")
     graph = parse(content.encode("utf-8", "replace"), name, suffix=suffix).graph
     found = evaluate(
         graph,

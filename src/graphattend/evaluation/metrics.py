@@ -34,9 +34,16 @@ def _binary(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarra
     s = _scores(scores, "scores")
     y = as_array(labels, "labels")
     check_shape(y, "labels", s.shape)
-    if not np.isin(y, (0, 1)).all() or y.all() or not y.any():
-        raise InvalidConfigError.of("labels", "zeros and ones, some of each", np.unique(y)[:5].tolist())
+    _check_zeros_and_ones(y)
+    if y.all() or not y.any():
+        raise InvalidConfigError.of("labels", "zeros and ones, some of each", np.unique(y).tolist())
     return y.astype(bool), s
+
+
+def _check_zeros_and_ones(labels: np.ndarray) -> None:
+    known = np.isin(labels, (0, 1))
+    if not known.all():
+        raise InvalidConfigError.of("labels", "zeros and ones", labels[~known][:5].tolist())
 
 
 def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -221,8 +228,7 @@ def calibration(labels: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> 
     p = _scores(probabilities, "probabilities")
     y = as_array(labels, "labels")
     check_shape(y, "labels", p.shape)
-    if not np.isin(y, (0, 1)).all():
-        raise InvalidConfigError.of("labels", "zeros and ones", np.unique(y)[:5].tolist())
+    _check_zeros_and_ones(y)
     if p.min() < 0 or p.max() > 1:
         raise InvalidConfigError.of("probabilities", "numbers in 0 … 1", [float(p.min()), float(p.max())])
     bins = as_int(bins, "bins", minimum=1, maximum=1_000_000)

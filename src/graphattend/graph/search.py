@@ -51,7 +51,7 @@ class _Log:
         """Start a log in which one evaluation costs `parts` parts."""
         self._vectors, self._query = vectors, query
         self.parts, self.done = parts, 0
-        nearest = round(budget * parts)
+        nearest = round(budget * parts) if budget < 2**53 else int(budget) * parts  # the product may exceed a float
         #: Largest number of parts within the budget.
         self.most = nearest - (nearest / parts > budget)
         self._nodes: list[np.ndarray] = []
