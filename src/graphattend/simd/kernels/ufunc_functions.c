@@ -1,5 +1,6 @@
 /* sqrt and exp; for float32 also log, tanh, sin and cos. sqrt is correctly rounded by the machine.
  */
+#define ACCURATE_EXP
 #include "expo.h"
 #include "ufunc.h"
 
