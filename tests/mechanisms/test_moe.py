@@ -208,3 +208,66 @@ def test_a_wrong_edge_width_is_named_as_it_was_given(rng):
         for call in (attn.attend, attn.attend_vjp):
             with pytest.raises(ga.DimensionMismatchError, match=r"edge_features.*\(4, 2\)"):
                 call(graph, x)
+
+
+def reading(rng, dtype=np.float32):
+    """Return a mixture whose last expert is never chosen and reads edge features, and arguments without metadata."""
+    experts = [ga.ScaledDotProductAttention(4), ga.EdgeFeaturedAttention(4, edge_dim=2, num_heads=2)]
+    moe = ga.MoEAttention(4, experts=experts, top_k=1)
+    moe = moe.with_parameters({"w_router": np.zeros((4, 2)), "b_router": np.array([9.0, 0.0])})
+    return moe, rng.standard_normal((3, 4)).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        None,
+        np.full((3, 2), np.nan, np.float32),
+        np.full((3, 2), np.inf),
+        np.ones((3, 3), np.float32),
+        np.ones((2, 2), np.float32),
+        np.ones(3, np.float32),
+        np.ones((5, 3, 2), np.float32),
+        [["a", "b"]] * 3,
+    ],
+)
+def test_fields_of_experts_that_are_not_chosen_are_checked(rng, features):
+    moe, x = reading(rng)
+    metadata = ga.GraphMetadata(edge_features=features)
+    texts = []
+    for query in (x[0], x[:1]):  # the second takes the checked pass
+        with pytest.raises(ga.AttentionError, match="edge_features") as caught:
+            moe.forward(query, x, x, metadata=metadata)
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_fields_are_accepted_in_every_form(rng, dtype, order):
+    moe, x = reading(rng)
+    features = np.asarray(rng.integers(0, 3, (3, 2)), dtype, order=order)
+    out = moe.forward(x[0], x, x, metadata=ga.GraphMetadata(edge_features=features))
+    np.testing.assert_array_equal(out, moe.experts[0].forward(x[0], x, x))
+
+
+@pytest.mark.with_kernels
+def test_plain_fields_need_no_conversion(rng, monkeypatch):
+    moe, x = reading(rng)
+    features = np.ones((3, 2), np.float32)
+    monkeypatch.delattr("graphattend.mechanisms._router.check_metadata")
+    moe.forward(x[0], x, x, metadata=ga.GraphMetadata(edge_features=features))
+    with pytest.raises(NameError):
+        moe.forward(x[0], x, x, metadata=ga.GraphMetadata(edge_features=features.astype(float)))
+
+
+@pytest.mark.with_kernels
+def test_only_plain_fields_skip_the_checks(rng):
+    narrow, wide = (ga.EdgeFeaturedAttention(4, edge_dim=width, num_heads=2) for width in (2, 3))
+    layers = ga.HNSWAwareAttention(4, encoding="bias")
+    rope, structural = ga.GraphRoPEAttention(4), ga.StructuralAttention(4, num_features=5)
+    found = [
+        ga.MoEAttention(4, experts=experts, top_k=1)._plain_fields
+        for experts in ([rope, narrow], [narrow, wide], [layers], [structural], [ga.CrossSpaceAttention(4)])
+    ]
+    assert found == [(("distances", ()), ("edge_features", (2,))), None, None, None, None]

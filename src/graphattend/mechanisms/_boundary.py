@@ -56,6 +56,14 @@ _FIELDS = {
 DIFFERENTIABLE = ("edge_features", "edge_weights", "distances", "structural_features")
 
 
+def axes_of(name: str, width: int | None) -> tuple[int, ...] | None:
+    """Return the axes after the keys' of a field with one entry of real numbers per key, or None for other fields."""
+    axes, per, whole = _FIELDS[name]
+    if per != "key" or whole or (axes and width is None):
+        return None
+    return (width,) if axes else ()
+
+
 class Inputs(NamedTuple):
     """Checked inputs q (..., M, D), k (..., N, D), v (..., N, E) in one dtype; `batch` holds their broadcast axes.
 

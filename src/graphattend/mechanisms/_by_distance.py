@@ -111,7 +111,8 @@ class ByDistance(Attention):
             return None
         if found is None or query.ndim == 2:
             return found
-        return tuple(None if x is None else x[0] for x in found)  # type: ignore[return-value]
+        out, weights = found
+        return None if out is None else out[0], None if weights is None else weights[0]
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
         if values is None or simd._kernels is None:

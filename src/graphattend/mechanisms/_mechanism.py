@@ -40,6 +40,7 @@ import numpy as np
 
 from .. import simd
 from .._float64_fallback import silence
+from .._validate import check_length
 from .._vjp import unbroadcast
 from ..errors import UnsupportedError
 from ..functional.dot_product import dropout_multiplier, from_scores, weighted_sum
@@ -215,8 +216,16 @@ class Mechanism(Configured):
         """Return metadata for `forward` over the neighbours of `row`, to get the result of `attend` for `node`."""
         return graph.metadata(row) if self.needed + self.used else None
 
+    @cached_property
+    def _widths(self) -> dict[str, tuple[int, str]]:
+        """The last axis of the metadata fields for which an option determines it: field → (length, option)."""
+        return {}
+
     def _check_metadata(self, metadata: Params) -> None:
-        """Check properties of the metadata that are specific to the mechanism, such as the width of edge features."""
+        """Check properties of the metadata that are specific to the mechanism: by default the widths."""
+        for name, (width, option) in self._widths.items():
+            if name in metadata:
+                check_length(metadata[name], f"metadata.{name}", -1, width, option)
 
     # -- stages that mechanisms override -----------------------------------------------------------------------
 

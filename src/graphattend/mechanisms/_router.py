@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -16,7 +18,7 @@ from ..functional.multi_head import linear, linear_pullback
 from ..graph import GraphMetadata
 from ..simd.kernel_ops import block
 from ._base import Attention
-from ._boundary import check_metadata, refuse_unread
+from ._boundary import axes_of, check_metadata, refuse_unread
 from ._gradients import CoreGradients, Grads, Params, add_grads
 from ._one_query import OneQuery, Sums
 
@@ -65,7 +67,7 @@ class Router(Attention):
         products = simd.single_product(query, p["w_router"])
         if products is None:
             return None
-        logits = [x + bias for x, bias in zip(products.tolist(), p["b_router"].tolist(), strict=True)]
+        logits = list(map(operator.add, products.tolist(), p["b_router"].tolist()))
         if not math.isfinite(sum(logits)):
             return None
         chosen = self._routes(logits)
@@ -74,8 +76,32 @@ class Router(Attention):
         # Check all metadata, including fields that the chosen experts do not read.
         if self.unread:
             refuse_unread(self.unread, metadata)
-        self._check_metadata(check_metadata(metadata, self.needed, self.used, (), 1, len(keys), query.dtype))
+        if not self._is_plain(metadata, len(keys), query.dtype):
+            self._check_metadata(check_metadata(metadata, self.needed, self.used, (), 1, len(keys), query.dtype))
         return chosen
+
+    @cached_property
+    def _plain_fields(self) -> tuple[tuple[str, tuple[int, ...]], ...] | None:
+        """The metadata fields that experts read, with their axes after the keys'; None if one is not plain."""
+        found: dict[str, tuple[int, ...]] = {}
+        for m in self._members:
+            for name in m._reads:
+                axes = axes_of(name, m._widths.get(name, (None, ""))[0])
+                if axes is None or type(m)._check_metadata is not Attention._check_metadata:
+                    return None
+                if found.setdefault(name, axes) != axes:
+                    return None
+        return tuple(found.items())
+
+    def _is_plain(self, metadata: GraphMetadata, n_keys: int, dtype: np.dtype[Any]) -> bool:
+        """Whether the metadata pass all checks, in the usual case: every field that an expert reads is given as is."""
+        if self._plain_fields is None or type(metadata) is not GraphMetadata:
+            return False
+        for name, axes in self._plain_fields:
+            x = getattr(metadata, name)
+            if type(x) is not np.ndarray or x.dtype != dtype or x.shape != (n_keys, *axes) or not all_finite(x):
+                return False
+        return True
 
     def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
         return self._fused_metadata(query, keys, values, None)
@@ -84,8 +110,10 @@ class Router(Attention):
         if simd._kernels is None:
             return None
         chosen = self._experts_of(query, keys, metadata)
-        out: np.ndarray | None = None
-        for i, share in chosen or ():
+        if chosen is None:
+            return None
+        parts = []
+        for i, _ in chosen:
             member = self._members[i]
             if self.check_finite and not member.check_finite:
                 return None
@@ -95,9 +123,8 @@ class Router(Attention):
                 part = member._fused_metadata(query, keys, values, metadata)
             if part is None:
                 return None
-            part *= part.dtype.type(share)
-            out = part if out is None else np.add(out, part, out=out)
-        return out
+            parts.append(part)
+        return simd.single_product(np.array([share for _, share in chosen], query.dtype), np.array(parts))
 
     def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
         chosen = self._experts_of(query, keys, metadata)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import simd
-from .._validate import ArrayLike, all_finite, as_choice, as_number, check_length
+from .._validate import ArrayLike, all_finite, as_choice, as_number
 from ..functional import gat
 from ..graph import GraphMetadata, NeighborGraph
 from . import _edge_segments, _self_loops
@@ -130,9 +131,9 @@ class EdgeFeaturedAttention(Attention):
         """Edge features, if `edge_dim` is 0."""
         return {} if self.edge_dim else {"edge_features": "edge_dim"}
 
-    def _check_metadata(self, metadata: Params) -> None:
-        if self.edge_dim:
-            check_length(metadata["edge_features"], "metadata.edge_features", -1, self.edge_dim, "edge_dim")
+    @cached_property
+    def _widths(self) -> dict[str, tuple[int, str]]:
+        return {"edge_features": (self.edge_dim, "edge_dim")} if self.edge_dim else {}
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         heads, d, width, e = self.num_heads, self.dim, self.width, self.edge_dim

@@ -112,10 +112,13 @@ class MoEAttention(Routed):
         return Gates(scatter(weights, chosen, logits.shape), pull)
 
     def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
-        chosen = sorted(range(len(logits)), key=logits.__getitem__, reverse=True)[: self.top_k]
-        exps = [math.exp(logits[i] - logits[chosen[0]]) for i in chosen]
-        total = sum(exps)
-        return [(i, e / total) for i, e in zip(chosen, exps, strict=True)]
+        rest, highest, exps = logits.copy(), max(logits), {}
+        for _ in range(self.top_k):
+            top = max(rest)
+            i = rest.index(top)
+            exps[i], rest[i] = math.exp(top - highest), -math.inf
+        total = sum(exps.values())
+        return [(i, e / total) for i, e in exps.items()]
 
     def get_routing(self, query: ArrayLike) -> Any:
         """Return the experts selected for a query and their gate weights.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import simd
-from .._validate import all_finite, check_length
+from .._validate import all_finite
 from .._vjp import unbroadcast
 from ..graph import GraphMetadata, NeighborGraph
 from ._base import Attention
@@ -74,9 +75,9 @@ class StructuralAttention(Biased, DotProduct):
         """The features of the keys, and those of the query unless mode is "bias"."""
         return self.needs if self.mode == "bias" else (*self.needs, "query_structural")
 
-    def _check_metadata(self, metadata: Params) -> None:
-        for name, features in metadata.items():
-            check_length(features, f"metadata.{name}", -1, self.num_features, "num_features")
+    @cached_property
+    def _widths(self) -> dict[str, tuple[int, str]]:
+        return dict.fromkeys(("structural_features", "query_structural"), (self.num_features, "num_features"))
 
     def _init_parameters(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         p: dict[str, np.ndarray] = {}
