@@ -48,6 +48,9 @@ class Pass(NamedTuple):
 class ByDistance(Attention):
     """Attention with scores from distances in a product of spaces, and values averaged in each space."""
 
+    # Value for mechanisms without this option, which accept all points.
+    strict = False
+
     @abstractmethod
     def _make_metric(self, p: Params, dtype: np.dtype[Any]) -> Metric | None:
         """Return the distance of the scores, or None if the kernels do not support it."""
@@ -80,10 +83,10 @@ class ByDistance(Attention):
         self, q: np.ndarray, k: np.ndarray, v: np.ndarray | None, need_weights: bool, **seen: Any
     ) -> tuple[Any, Any] | None:
         """Return the output (None without values) and the weights, or None if the kernels do not apply."""
-        metric = self._metric(q.dtype)
-        if metric is None or (v is not None and self._mean not in ("midpoint", "frechet")):
+        metric, mean = self._metric(q.dtype), self._mean
+        if metric is None or (v is not None and mean not in ("midpoint", "frechet")):
             return None
-        exact = v is not None and self._mean == "frechet"
+        exact = v is not None and mean == "frechet"
         found = metric_ops.attention(q, k, None if exact else v, metric, need_weights=need_weights or exact, **seen)
         if found is None or not found[2]:
             return None
@@ -100,6 +103,8 @@ class ByDistance(Attention):
 
     def _unchecked(self, query: Any, keys: Any, values: Any, need_weights: bool) -> tuple[Any, Any] | None:
         if type(query) is not np.ndarray or type(keys) is not np.ndarray or not simd.has_kernels(query.dtype):
+            return None
+        if self.strict:  # only the checked pass calls `_check_points`
             return None
         if query.ndim not in (1, 2) or keys.ndim != 2 or query.shape[-1] != self.dim:
             return None

@@ -53,11 +53,11 @@ class Router(Attention):
         return linear(q, p["w_router"], p["b_router"])
 
     @abstractmethod
-    def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
-        """Return the experts of one query and their shares from its logits (X,), as `_gates` does for many queries."""
+    def _routes(self, logits: list[float]) -> dict[int, float]:
+        """Return the shares of a query's experts by index, from its logits (X,), as `_gates` does for many queries."""
 
-    def _experts_of(self, query: object, keys: Any, metadata: GraphMetadata | None) -> list[tuple[int, float]] | None:
-        """Return the indices of a query's (D,) experts and their shares, or None if the checked pass is needed."""
+    def _experts_of(self, query: object, keys: Any, metadata: GraphMetadata | None) -> dict[int, float] | None:
+        """Return the shares of the experts of a query (D,) by index, or None if the checked pass is needed."""
         if type(query) is not np.ndarray or query.shape != (self.dim,) or not simd.has_kernels(query.dtype):
             return None
         if metadata is not None and (type(keys) is not np.ndarray or keys.ndim != 2):
@@ -107,13 +107,11 @@ class Router(Attention):
         return self._fused_metadata(query, keys, values, None)
 
     def _fused_metadata(self, query: Any, keys: Any, values: Any, metadata: Any) -> np.ndarray | None:
-        if simd._kernels is None:
-            return None
-        chosen = self._experts_of(query, keys, metadata)
+        chosen = None if simd._kernels is None else self._experts_of(query, keys, metadata)
         if chosen is None:
             return None
         parts = []
-        for i, _ in chosen:
+        for i in chosen:
             member = self._members[i]
             if self.check_finite and not member.check_finite:
                 return None
@@ -124,12 +122,14 @@ class Router(Attention):
             if part is None:
                 return None
             parts.append(part)
-        return simd.single_product(np.array([share for _, share in chosen], query.dtype), np.array(parts))
+        return simd.single_product(np.array([*chosen.values()], query.dtype), np.array(parts))
 
     def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
         chosen = self._experts_of(query, keys, metadata)
+        if chosen is None:
+            return None
         total: list[Any] = [None, None]
-        for i, share in chosen or ():
+        for i, share in chosen.items():
             member = self._members[i]
             if self.check_finite and not member.check_finite:
                 return None
@@ -154,7 +154,7 @@ class Router(Attention):
             return None
         parts: list[tuple[int, Any, OneQuery, np.ndarray]] = []
         out, total = np.zeros(self.dim, query.dtype), np.zeros(len(keys), query.dtype)
-        for i, share in chosen:
+        for i, share in chosen.items():
             member, factor = self._members[i], query.dtype.type(share)
             if self.check_finite and not member.check_finite:
                 return None

@@ -108,9 +108,6 @@ class HyperbolicAttention(ByDistance):
                 if x is not None:
                     _refuse_outside(x, c, name)
 
-    def _unchecked(self, query: Any, keys: Any, values: Any, need_weights: bool) -> tuple[Any, Any] | None:
-        return None if self.strict else super()._unchecked(query, keys, values, need_weights)
-
     def _parameter_gradients(self, shares: np.ndarray, g: np.ndarray, out: np.ndarray) -> Grads:
         # Distance and output are 1/√c times functions of √c·points. `_project` adds the gradient through √c·points.
         p = self._params(np.dtype(np.float64))

@@ -91,13 +91,13 @@ class LearnedRoutingAttention(Routed):
             shares = (np.arange(logits.shape[-1]) == logits.argmax(axis=-1)[..., None]).astype(logits.dtype)
         return Gates(shares, lambda g: softmax_pullback(soft, g) * factor)
 
-    def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
+    def _routes(self, logits: list[float]) -> dict[int, float]:
         highest = max(logits)
         if self.mode == "hard":
-            return [(logits.index(highest), 1.0)]
+            return {logits.index(highest): 1.0}
         exps = [math.exp((x - highest) / self.router_temperature) for x in logits]
         total = sum(exps)
-        return [(i, e / total) for i, e in enumerate(exps)]
+        return {i: e / total for i, e in enumerate(exps)}
 
     def get_routing(self, query: ArrayLike) -> Any:
         """Return the gate weights of the mechanisms for a query.

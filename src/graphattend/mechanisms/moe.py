@@ -111,14 +111,14 @@ class MoEAttention(Routed):
 
         return Gates(scatter(weights, chosen, logits.shape), pull)
 
-    def _routes(self, logits: list[float]) -> list[tuple[int, float]]:
+    def _routes(self, logits: list[float]) -> dict[int, float]:
         rest, highest, exps = logits.copy(), max(logits), {}
         for _ in range(self.top_k):
             top = max(rest)
             i = rest.index(top)
             exps[i], rest[i] = math.exp(top - highest), -math.inf
         total = sum(exps.values())
-        return [(i, e / total) for i, e in exps.items()]
+        return {i: e / total for i, e in exps.items()}
 
     def get_routing(self, query: ArrayLike) -> Any:
         """Return the experts selected for a query and their gate weights.

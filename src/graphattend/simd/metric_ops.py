@@ -118,10 +118,10 @@ def attention(
     weights = None
     if need_weights:
         weights = np.empty((*lead, rows, k.shape[-2]) if indices is None else indices.shape, q.dtype)
-    parts = [slice(0, rows)] if indptr is None else _row_parts(indptr, q)
-    if len(parts) == 1:
-        arrays = q, k, v, metric.spaces, indptr, indices, mask, gain, out, weights, mixture
-        done = kernel.metric_attend(*arrays, metric.root)
+    parts = None if indptr is None else _row_parts(indptr, q)
+    if parts is None or len(parts) == 1:
+        spaces, root = metric
+        done = kernel.metric_attend(q, k, v, spaces, indptr, indices, mask, gain, out, weights, mixture, root)
         return None if done is None else (out, weights, done)
 
     def attend(part: slice) -> bool | None:
