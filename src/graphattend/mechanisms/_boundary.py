@@ -59,9 +59,11 @@ DIFFERENTIABLE = ("edge_features", "edge_weights", "distances", "structural_feat
 def axes_of(name: str, width: int | None) -> tuple[int, ...] | None:
     """Return the axes after the keys' of a field with one entry of real numbers per key, or None for other fields."""
     axes, per, whole = _FIELDS[name]
-    if per != "key" or whole or (axes and width is None):
+    if per != "key" or whole:
         return None
-    return (width,) if axes else ()
+    if axes == 0:
+        return ()
+    return None if width is None else (width,)
 
 
 class Inputs(NamedTuple):
