@@ -76,26 +76,24 @@ int frechet_look(Frechet *f) {
     isize n = f->count, d = f->space->width;
     real square = dot(f->mean, f->mean, d),
          gap = f->space->kind == BALL || f->space->kind == SHEET ? 1 - f->space->c * square : 1;
-    real along = 0;
+    v4 across = splat(0), along = across, one = splat(1);
     if (!(gap > 0)) return 0;
-    f->across = 0;
     row_dots(f->points, d, n, f->mean, d, f->dots);
     for (isize i = n; i < round_up(n, 4); i++) f->dots[i] = 0;
     for (isize i = 0; i < n; i += 4) {
         v4 stretch, length_square;
         four_logs(f, i, square, gap, &stretch, &length_square);
-        for (int r = 0; r < 4 && i + r < n; r++) {
-            real w = f->weights[i + r];
-            f->across += w * stretch[r];
-            along += w * f->mu[i + r];
-            f->bend[i + r] =
-                w * (1 - stretch[r]) / (length_square[r] > TINY ? length_square[r] : 1);
-            f->dots[i + r] = w * f->alpha[i + r];
-        }
+        /* Beyond the last point the weight is zero, and so are `bend` and `dots`. */
+        v4 w = load_heads(f->weights + i, n - i), tiny = splat(TINY);
+        across = madd(w, stretch, across), along = madd(w, LOAD(f->mu + i), along);
+        STORE(f->bend + i,
+              w * (one - stretch) / select((m4)(length_square > tiny), length_square, one));
+        STORE(f->dots + i, w * LOAD(f->alpha + i));
     }
+    f->across = hsum(across);
     fill(f->gradient, d, 0);
     add_weighted(f->points, d, n, f->dots, d, f->gradient);
-    add_scaled(f->gradient, f->mean, -along, d);
+    add_scaled(f->gradient, f->mean, -hsum(along), d);
     tangent(f, f->gradient);
     return dot(f->gradient, f->gradient, d) * 0 == 0;
 }
@@ -103,29 +101,29 @@ int frechet_look(Frechet *f) {
 /* image = H v */
 static void times(Frechet *f, const real *v, real *image) {
     isize n = f->count, d = f->space->width;
-    real here = dot(f->mean, v, d), along = 0;
+    v4 here = splat(dot(f->mean, v, d)), along = splat(0);
     row_dots(f->points, d, n, v, d, f->dots);
-    for (isize i = 0; i < n; i++) {
-        real t = f->bend[i] * (f->alpha[i] * f->dots[i] - f->mu[i] * here);
-        along += t * f->mu[i];
-        f->dots[i] = t * f->alpha[i];
+    for (isize i = 0; i < n; i += 4) {
+        v4 alpha = LOAD(f->alpha + i), mu = LOAD(f->mu + i);
+        v4 t = LOAD(f->bend + i) * (alpha * LOAD(f->dots + i) - mu * here);
+        along = madd(t, mu, along);
+        STORE(f->dots + i, t * alpha);
     }
     fill(image, d, 0);
     add_weighted(f->points, d, n, f->dots, d, image);
-    add_scaled(image, f->mean, -along, d);
+    add_scaled(image, f->mean, -hsum(along), d);
     tangent(f, image);
     add_scaled(image, v, f->across, d);
 }
 
 int frechet_solve(Frechet *f, real precision) {
     isize d = f->space->width;
-    real wanted = dot(f->gradient, f->gradient, d) * precision * precision, size;
+    real size = dot(f->gradient, f->gradient, d), wanted = size * precision * precision;
     if (!(f->across > 0)) return 0;
-    combine(1 / f->across, f->gradient, 0, f->gradient, d, f->step);
-    times(f, f->step, f->image);
-    combine(1, f->gradient, -1, f->image, d, f->residual);
-    copy_row(f->residual, d, f->direction);
-    size = dot(f->residual, f->residual, d);
+    if (size > wanted) fill(f->step, d, 0);
+    else combine(1 / f->across, f->gradient, 0, f->gradient, d, f->step); /* it has no square */
+    copy_row(f->gradient, d, f->residual);
+    copy_row(f->gradient, d, f->direction);
     for (isize i = 0; i < d && size > wanted; i++) {
         times(f, f->direction, f->image);
         real curved = dot(f->direction, f->image, d);
@@ -173,9 +171,10 @@ int frechet_search(Frechet *f) {
     if (!frechet_look(f)) return 0;
     real size = square_root(dot(f->gradient, f->gradient, d)), length = 1, *start = f->residual;
     for (int i = 0; i < MOST_STEPS; i++) {
-        real precision = size < (real)0.01 ? size : (real)0.01;
-        if (precision < FINEST) precision = FINEST;
         if (size == 0) return 1;
+        /* As fine as Newton's error, but not finer than the last step needs. */
+        real last = ENOUGH / (4 * size), precision = size > last ? size : last;
+        precision = precision<FINEST ? FINEST : precision>(real) 0.01 ? (real)0.01 : precision;
         direct(f, precision);
         real far = square_root(dot(f->step, f->step, d)) * f->space->root;
         copy_row(f->mean, d, start);
