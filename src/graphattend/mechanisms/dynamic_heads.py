@@ -173,7 +173,8 @@ class DynamicHeadAttention(MultiHeadAttention):
         if not q is k is v:
             return self._project(q, k, v, p)
         h_q, h_k, h_v = project_together(q, p, self.num_heads, (p["w_gate"], p["b_gate"]))
-        gate, pull_g = self._gate(q, p, h_q[..., -1].T)
+        logits = np.ascontiguousarray(h_q[..., -1])  # NumPy then runs along the rows, not along the few heads
+        gate, pull_g = self._gate(q, p, logits.T)
         h_q[..., -1] = gate.T
         return (h_q, h_k, h_v), lambda *g: self._pull_gated(lambda *by: project_pullback((q, k, v), p, by), pull_g, *g)
 

@@ -131,12 +131,21 @@ void edge_sum(const Neighbors *n, const ByHead *by, isize head, isize first, isi
 #define FOURS(vectors, skip)                                                                       \
     sum_fours(vectors, skip, n, base + j, by->node_step, first, count, weights, factor, add,       \
               out + j)
-    for (; j + 8 * WIDE <= width; j += 8 * WIDE) WIDES(8, 0);
-    for (; j + 4 * WIDE <= width; j += 4 * WIDE) WIDES(4, 0);
+    /* Unless they are added to, columns may be written twice, so that a row takes fewer passes. */
+#define GROUPS(vectors, least)                                                                     \
+    while (j + (vectors) * WIDE <= width ||                                                        \
+           (!add && (vectors) * WIDE <= width && j + (least) * WIDE < width)) {                    \
+        j = min_size(j, width - (vectors) * WIDE);                                                 \
+        WIDES(vectors, 0);                                                                         \
+        j += (vectors) * WIDE;                                                                     \
+    }
+    GROUPS(8, 4)
+    GROUPS(4, 1)
     REST(WIDES, WIDE)
 #if WIDE > 4
     REST(FOURS, 4)
 #endif
+#undef GROUPS
 #undef WIDES
 #undef FOURS
     if (j == width) return;
@@ -174,22 +183,26 @@ void edge_pull(const Neighbors *n, const ByHead *by, isize first, isize count, c
     store_heads(sum, width, out);
 }
 
-/* Columns of edge_sum_heads; each vector lies in one head. */
+/* Columns of edge_sum_heads; every `some` vectors lie in one head. */
 #define HEAD_COLUMNS(name, v, lane_count, all, load, store, multiply_add)                          \
-    INL void name(const int vectors, const Neighbors *n, const ByHead *by, isize first,            \
-                  isize count, const real *weights, isize lanes, const real *factor, int add,      \
-                  isize column, real *out, isize head_step) {                                      \
+    INL void name(const int vectors, const int some, const Neighbors *n, const ByHead *by,         \
+                  isize first, isize count, const real *weights, isize lanes, const real *factor,  \
+                  int add, isize column, real *out, isize head_step) {                             \
         const real *base = by->data + column;                                                      \
         v sum[8];                                                                                  \
         isize head[8];                                                                             \
-        for (int i = 0; i < vectors; i++)                                                          \
-            sum[i] = all(0), head[i] = (column + lane_count * i) / by->width;                      \
+        for (int i = 0; i < vectors; i++) {                                                        \
+            sum[i] = all(0);                                                                       \
+            head[i] = i % some ? head[i - 1] : (column + lane_count * i) / by->width;              \
+        }                                                                                          \
         for (isize e = 0; e < count; e++) {                                                        \
             fetch_row(n, base, by->node_step, lane_count * vectors, first + e);                    \
             const real *row = base + neighbor(n, first + e) * by->node_step;                       \
-            for (int i = 0; i < vectors; i++)                                                      \
-                sum[i] = multiply_add(all(weights[e * lanes + head[i]]),                           \
-                                      load(row + lane_count * i), sum[i]);                         \
+            v weight = all(0);                                                                     \
+            for (int i = 0; i < vectors; i++) {                                                    \
+                if (i % some == 0) weight = all(weights[e * lanes + head[i]]);                     \
+                sum[i] = multiply_add(weight, load(row + lane_count * i), sum[i]);                 \
+            }                                                                                      \
         }                                                                                          \
         for (int i = 0; i < vectors; i++) {                                                        \
             real *to =                                                                             \
@@ -208,20 +221,26 @@ void edge_sum_heads(const Neighbors *n, const ByHead *by, isize first, isize cou
                     const real *weights, isize lanes, const real *factor, int add, real *out,
                     isize head_step) {
     isize columns = by->heads * by->width, column = 0;
-#define SUM(some, vectors, lane_count)                                                             \
+#define SUM(name, vectors, lane_count, some)                                                       \
     for (; column + lane_count * vectors <= columns; column += lane_count * vectors)               \
-        some(vectors, n, by, first, count, weights, lanes, factor, add, column, out, head_step);
+        name(vectors, some, n, by, first, count, weights, lanes, factor, add, column, out,         \
+             head_step);
 #if WIDE > 4
     if (by->width % WIDE == 0) {
-        SUM(sum_wide_heads, 4, WIDE)
-        SUM(sum_wide_heads, 1, WIDE)
+        SUM(sum_wide_heads, 4, WIDE, 1)
+        SUM(sum_wide_heads, 1, WIDE, 1)
+    }
+#elif WIDE == 4
+    if (by->width % 16 == 0) { /* few weights, which stay in registers with the sums */
+        SUM(sum_heads, 8, 4, 4)
+        SUM(sum_heads, 4, 4, 4)
     }
 #endif
     if (FULL) {
-        SUM(sum_heads, 8, 4)
+        SUM(sum_heads, 8, 4, 1)
     }
-    SUM(sum_heads, 4, 4)
-    SUM(sum_heads, 1, 4)
+    SUM(sum_heads, 4, 4, 1)
+    SUM(sum_heads, 1, 4, 1)
 #undef SUM
 }
 

@@ -183,7 +183,13 @@ int sights(const Points *keys, const List *list, int s, const real *q, real gap,
 
 void list_sum(const Points *points, const List *list, int s, const real *w, real *out) {
     ByHead rows = in_space(points, s);
-    if (list->near) edge_sum(list->near, &rows, 0, list->first, list->count, w, 1, 0, out);
+    isize width = rows.width, before = 4 - width;
+    if (list->near && before > 0 && points->spaces->space[s].at >= before) {
+        real sum[4]; /* with columns before them, each row is one vector */
+        rows.data -= before, rows.width = 4;
+        edge_sum(list->near, &rows, 0, list->first, list->count, w, 1, 0, sum);
+        copy_row(sum + before, width, out);
+    } else if (list->near) edge_sum(list->near, &rows, 0, list->first, list->count, w, 1, 0, out);
     else add_weighted(rows.data, rows.node_step, list->count, w, rows.width, out);
 }
 
