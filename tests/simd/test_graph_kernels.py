@@ -46,7 +46,7 @@ def loop_attention(q, k, v, indptr, indices, scale, bias=None):
 
 
 @pytest.mark.parametrize("heads", [1, 2, 3])
-@pytest.mark.parametrize(("d", "e"), [(1, 1), (4, 8), (7, 5), (33, 16)])
+@pytest.mark.parametrize(("d", "e"), [(1, 1), (4, 8), (7, 5), (33, 16), (16, 58), (32, 32)])
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 def test_graph_attention_and_its_gradient(heads, d, e, index):
     rng = np.random.default_rng(heads * d)
@@ -158,7 +158,7 @@ def test_row_starts_that_are_wrong_are_refused(which):
         graph_ops.graph_attention(x, x, x, indptr, indices, 1.0)
 
 
-@pytest.mark.parametrize(("heads", "width"), [(1, 1), (3, 5), (8, 8), (4, 4), (2, 20), (5, 12)])
+@pytest.mark.parametrize(("heads", "width"), [(1, 1), (3, 5), (8, 8), (4, 4), (2, 20), (5, 12), (3, 16), (2, 32)])
 @pytest.mark.parametrize("with_edges", [False, True])
 def test_gat_layer(heads, width, with_edges):
     rng = np.random.default_rng(heads)

@@ -112,3 +112,18 @@ def test_points_outside_the_ball_are_declined(value, which):
     arrays = [np.zeros((1, 4), numbers.REAL), np.zeros((6, 4), numbers.REAL), np.zeros((6, 4), numbers.REAL)]
     arrays[which][-1, 2] = value
     assert in_ball(*arrays, 1.0, 1.0) is None
+
+
+def test_gradients_of_frechet_means_that_are_too_small_to_square_are_kept():
+    rng = np.random.default_rng(5)
+    grad = normal(rng, 1, 6)
+    v = np.eye(1, 6) + 1e-2 * rng.standard_normal((9, 6))
+    v = (v / np.linalg.norm(v, axis=-1, keepdims=True)).astype(grad.dtype)
+    weights = np.full((1, 9), 1 / 9, v.dtype)
+    sphere = metric_ops.metric([("sphere", 6, 1.0)], 1.0, 1e-6)
+    mean = metric_ops.frechet_means(v, weights, sphere)
+    tiny = v.dtype.type(1e-24 if v.dtype == np.float32 else 1e-180)
+    large = metric_ops.means_vjp(v, weights, grad, mean, metric=sphere)
+    small = metric_ops.means_vjp(v, weights, grad * tiny, mean, metric=sphere)
+    for a, b in zip(large, small, strict=True):
+        np.testing.assert_allclose(b / tiny, a, rtol=1e-2, atol=1e-3)
