@@ -116,7 +116,7 @@ def finish(out: np.ndarray, bias: np.ndarray | None, concat: bool) -> tuple[np.n
     """
     heads = out.shape[-3]
     y = join_heads(out) if concat else out.mean(axis=-3)
-    if bias is not None and bias.any():  # zeros, the initial bias, would only copy the output
+    if bias is not None:
         y = np.add(y, bias, out=None if np.may_share_memory(y, out) else y)
 
     def pull(g: np.ndarray) -> tuple[np.ndarray, _Grads]:

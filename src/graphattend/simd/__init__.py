@@ -63,14 +63,9 @@ else:
 matmul = products.matmul if MATMUL_IN_BLAS else _op(numpy_ops.matmul)
 
 
-#: Below this number of sums, a search for biases other than zero takes longer than adding them.
-_FEW = 50_000
-
-
 def _affine(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
     y = matmul(x, w)
-    if y.size < _FEW or b.any():  # zeros, the initial biases, are not worth a pass over a large product
-        y += b
+    y += b
     return y
 
 

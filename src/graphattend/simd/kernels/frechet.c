@@ -174,7 +174,8 @@ int frechet_search(Frechet *f) {
         if (size == 0) return 1;
         /* As fine as Newton's error, but not finer than the last step needs. */
         real last = ENOUGH / (4 * size), precision = size > last ? size : last;
-        precision = precision<FINEST ? FINEST : precision>(real) 0.01 ? (real)0.01 : precision;
+        if (precision < FINEST) precision = FINEST;
+        if (precision > (real)0.01) precision = (real)0.01;
         direct(f, precision);
         real far = square_root(dot(f->step, f->step, d)) * f->space->root;
         copy_row(f->mean, d, start);
