@@ -1,12 +1,12 @@
 """10¹² keys, nodes, samples or coordinates, for every argument with a size, raise a typed error at once, without memory."""
 
-import time
 import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 from good_calls import CALLS
+from soak.clock import processor_time
 from test_bad_arguments import CALLED, HANDED_ON, LIMIT
 
 import graphattend as ga
@@ -43,7 +43,7 @@ CASES = [
 def outcome(call, parameter, value):
     """Return what is wrong with the outcome of a call, or ""."""
     tracemalloc.start()
-    start = time.process_time()
+    start = processor_time()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -54,7 +54,7 @@ def outcome(call, parameter, value):
         text = f"{type(error).__name__}: {error}"[:200]
     else:
         text = ""
-    seconds, peak = time.process_time() - start, tracemalloc.get_traced_memory()[1]
+    seconds, peak = processor_time() - start, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     if peak > MOST:
         return f"took {peak >> 20} MB; {text}"

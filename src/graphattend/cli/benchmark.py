@@ -124,14 +124,14 @@ def _over_graph(
 
 
 def _time(call: Callable[[], Any], seconds: float) -> tuple[float, float, float]:
-    # Time several calls together, because browsers round their clock to a tenth of a millisecond.
+    # Time several calls together, because browsers round their clock, Firefox to a millisecond.
     calls, once = 1, 0.0
     while True:
         start = time.perf_counter()
         for _ in range(calls):
             call()
         once = time.perf_counter() - start
-        if once >= 2e-3:
+        if once >= 10e-3:
             break
         calls *= 4
     times = [once / calls]

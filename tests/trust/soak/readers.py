@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from graphattend import storage
 from graphattend.compression import Compressed
 from graphattend.graph.files import parse
 
+from .clock import processor_time
 from .corpus import FILES
 from .draw import Draw
 from .mutate import mutate
@@ -24,15 +24,6 @@ from .watch import REFUSED, Watch
 SECONDS = 10.0 if sys.platform == "emscripten" else 1.0
 #: A folder in memory if the system has one, because opening a file on disk takes as long as many calls.
 _FOLDER = tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-
-
-def _processor_time() -> float:
-    """Return the seconds of processor time so far; WebAssembly's own clock goes on while other processes run."""
-    node = getattr(__import__("js"), "process", None) if sys.platform == "emscripten" else None
-    if node is None:
-        return time.process_time()
-    used = node.cpuUsage()
-    return float(used.user + used.system) / 1e6
 
 
 def _by_path(read: Callable[[Any], Any]) -> Callable[[bytes, str], Any]:
@@ -61,9 +52,9 @@ def case(d: Draw, call: Watch) -> None:
     damaged = mutate(d, content)
     if kind == "graph" and d.chance(0.1):
         kind = "graph of any format"
-    start = _processor_time()
+    start = processor_time()
     found = call(f"{kind}{suffix}", READERS[kind], damaged, suffix, may=(ga.LoadError,), finite=False)
-    seconds = _processor_time() - start
+    seconds = processor_time() - start
     call.check(seconds < SECONDS, f"{kind}{suffix}: {seconds:.1f} s for {len(damaged)} bytes")
     if found is not REFUSED and isinstance(found, ga.NeighborGraph):
         call.check(found.num_nodes >= 1, f"{kind}{suffix}: a graph without nodes")
