@@ -6,6 +6,7 @@ dependencies are unpacked as a root file system, in which the driver is started.
 but no root rights.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import browsers
 import debian
 import pyodide_dist
 
+DRIVER = "WebKitWebDriver"
 SUITE = "bookworm"
 PACKAGES = ["webkit2gtk-driver", "xvfb", "dash", "coreutils", "fontconfig-config", "fonts-dejavu-core"]
 
@@ -60,14 +62,25 @@ def fill(apt: debian.Apt, root: Path) -> None:
 
 def fetched() -> str | None:
     """Return the path of Debian's driver in the cache, or None if it is not available."""
-    start = pyodide_dist.cache_folder() / "webkit" / "newest" / "WebKitWebDriver"
+    start = pyodide_dist.cache_folder() / "webkit" / "newest" / DRIVER
     return browsers.from_debian(start, START, [SUITE, f"{SUITE}-security"], fill)
+
+
+def installed() -> str | None:
+    """Return the path of the driver on the machine, or None."""
+    return browsers.on_machine(DRIVER)
 
 
 def find() -> str:
     """Return the path of a WebKit; fetch one if the machine has none."""
-    own, installed = lambda: browsers.playwrights_own("webkit"), lambda: browsers.on_machine("WebKitWebDriver")
-    return browsers.find("webkit", own, installed, fetched)
+    return browsers.find("webkit", lambda: browsers.playwrights_own("webkit"), installed, fetched)
+
+
+def driver() -> str | None:
+    """Return the path of a driver, also where `find` returns Playwright's WebKit, which has none; None if there is none."""
+    given = os.environ.get("WEBKIT", "")
+    own = given if Path(given).name == DRIVER else None
+    return own or installed() or fetched()
 
 
 if __name__ == "__main__":

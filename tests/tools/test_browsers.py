@@ -6,6 +6,7 @@ from pathlib import Path
 import browsers
 import chromium
 import pytest
+import webkit
 
 pytestmark = pytest.mark.native
 
@@ -62,3 +63,16 @@ def test_searches_run_in_order_until_one_finds_something():
     assert asked == [None, "first"]
     with pytest.raises(SystemExit, match=r"No Chromium found .* set CHROMIUM="):
         browsers.find("chromium", search(None))
+
+
+def test_webkits_driver_is_found_beside_playwrights_webkit(bare, monkeypatch, tmp_path):
+    monkeypatch.setattr(webkit, "fetched", lambda: None)
+    mine = program(tmp_path / "playwrights" / "pw_run.sh")
+    monkeypatch.setenv("WEBKIT", mine)
+    assert (webkit.find(), webkit.driver()) == (mine, None)
+    monkeypatch.setattr(webkit, "fetched", lambda: "fetched")
+    assert webkit.driver() == "fetched"
+    on_path = program(bare / "WebKitWebDriver")
+    assert (webkit.find(), webkit.driver()) == (mine, on_path)
+    monkeypatch.setenv("WEBKIT", given := program(tmp_path / "WebKitWebDriver"))
+    assert (webkit.find(), webkit.driver()) == (given, given)

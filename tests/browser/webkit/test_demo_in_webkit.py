@@ -4,7 +4,6 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import export_les_miserables
@@ -93,11 +92,12 @@ class Page:
 @pytest.fixture(scope="module")
 def started() -> Iterator[tuple[Page, Weights, str]]:
     """Open the demo; return it with its first answer and who gave it, before Python had started."""
-    if Path(webkit.find()).name != "WebKitWebDriver":
-        pytest.skip("Playwright's WebKit has no WebDriver")
+    path = webkit.driver()
+    if path is None:
+        pytest.skip("WebKitGTK is not on this machine and cannot be fetched, and Playwright's WebKit has no WebDriver")
     with serve.server(0, Watched) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        driver = WebKitGTK(service=Service(webkit.find()))
+        driver = WebKitGTK(service=Service(path))
         try:
             driver.set_window_size(1280, 900)
             driver.get(f"http://127.0.0.1:{server.server_port}/")
