@@ -5,6 +5,7 @@ import sys
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
+import ctrl_c
 import numpy as np
 import pytest
 from graph_cases import case, made_graph
@@ -340,12 +341,17 @@ def test_an_interrupt_ends_everything_quietly(tmp_path):
         text=True,
         start_new_session=True,
         env=os.environ | {"TMPDIR": str(tmp_path)},
+        preexec_fn=ctrl_c.heard,
     ) as process:
-        workers = set()
-        while len(workers) < 2:  # a starting worker could not handle the signal yet
-            workers.add(int(process.stdout.readline()))
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
-        _, err = process.communicate(timeout=60)
+        try:
+            workers = set()
+            while len(workers) < 2:  # a starting worker could not handle the signal yet
+                workers.add(int(process.stdout.readline()))
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
+            _, err = process.communicate(timeout=60)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # else leaving waits until the workers have slept
+            raise
     assert process.returncode != 0
     assert err.count("Traceback") == 1  # only the script's, none of the workers'
 

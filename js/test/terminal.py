@@ -7,11 +7,13 @@ import contextlib
 import json
 import os
 import pty
+import signal
 import sys
 
 text, *command = sys.argv[1:]
 child, terminal = pty.fork()
 if child == 0:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore Ctrl-C, and so do their children
     os.execvp(command[0], command)
 output, pressed = b"", False
 with contextlib.suppress(OSError):  # Linux raises it when the other end is closed

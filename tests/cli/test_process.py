@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ctrl_c
 import pytest
 
 pytestmark = pytest.mark.native
@@ -55,8 +56,7 @@ def test_ctrl_c() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Background jobs of a shell ignore Ctrl-C, and children inherit this.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=ctrl_c.heard,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -117,7 +117,7 @@ def test_ctrl_c_while_numpy_is_imported(tmp_path: Path) -> None:
     done = run(
         "list",
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=ctrl_c.heard,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "graphattend: interrupted\n")
 
