@@ -202,7 +202,7 @@ def javascript() -> list[list[str]]:
 def in_firefox() -> list[list[str]]:
     """The tests of the JavaScript package and of the demo that need a browser, in Firefox; more with GRAPHATTEND_ALL."""
     os.environ["GRAPHATTEND_DIST"] = str(pyodide_dist.assemble())
-    more = ["docs", "start", "vendored"] if ALL else []
+    more = ["docs", "snapshot", "start", "vendored"] if ALL else []
     views = ["tests/browser"] if ALL else ["tests/browser/test_views.py", "tests/browser/test_pattern.py"]
     return [
         [sys.executable, "tools/build_js.py"],

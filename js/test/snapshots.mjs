@@ -6,12 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect } from "graphattend";
-import { launch } from "./browsers.mjs";
+import { engine, launch } from "./browsers.mjs";
 import { serve } from "./server.mjs";
 import { distribution, js, nativeAnswers, vendored } from "./setup.mjs";
 import { checks } from "./suite.mjs";
 
 export const native = nativeAnswers();
+
+/** Whether this browser starts from snapshots without being asked to. */
+export const byDefault = engine === "Chromium";
 
 /** A writeable folder for the duration of the tests, with or without vendor's snapshot. */
 export function ownFolder({ snapshot }) {
@@ -65,7 +68,7 @@ const page = `<!doctype html><meta charset="utf-8"><title>snapshots</title><link
   globalThis.loaded = true;
 </script>`;
 
-/** Pages in Chromium: `open(context)` opens one; `site` has the server and the browser during the tests. */
+/** Pages in the browser: `open(context)` opens one; `site` has the server and the browser during the tests. */
 export function pages(folder) {
   const site = {};
   before(async () => {
