@@ -334,7 +334,7 @@ def bad_calls(n: Numbers) -> Iterator[tuple[str, str, dict[str, Any], dict[str, 
     p = {name: n(4, 4) for name in ("w_q", "w_k", "w_v", "w_o")}
     x = {"query": n(2, 4), "key": n(3, 4), "value": n(3, 4)}
     yield "multi_head_attention", "heads", {**x, "parameters": p}, {"num_heads": 3}
-    yield "multi_head_attention", "input's width", {**x, "parameters": p | {"w_k": n(5, 4)}}, {"num_heads": 2}
+    yield "multi_head_attention", "the key's width", {**x, "parameters": p | {"w_k": n(5, 4)}}, {"num_heads": 2}
     yield "multi_head_attention", "bias", {**x, "parameters": p | {"b_q": n(3)}}, {"num_heads": 2}
     yield "multi_head_attention", "padding", {**x, "parameters": p}, {"num_heads": 2, "key_padding_mask": n.mask(4)}
     yield (

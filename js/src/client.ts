@@ -34,7 +34,7 @@ import type {
   ScoreMod,
   Value,
 } from "./types.js";
-import { Args, decode, encode, entries, Plain } from "./wire.js";
+import { Args, decode, encode, listed, Plain } from "./wire.js";
 
 /** The backend that computes; see `graphattend.backend_info` in Python. */
 export interface BackendInfo {
@@ -115,7 +115,7 @@ export class GraphAttend {
   async load<R = AttentionFor<MechanismKey>>(bytes: Uint8Array | ArrayBuffer, call: CallOptions = {}): Promise<R> {
     const data = look(() => (bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes), "bytes");
     if (!ArrayBuffer.isView(data)) throw invalid("bytes", "expected a Uint8Array or ArrayBuffer");
-    return (await this.made("load", { data, format: loadFormat(data) }, call)) as R;
+    return (await this.made("load", { bytes: data, format: loadFormat(data) }, call)) as R;
   }
 
   /** Copy a matrix to Python's memory once, to use it in many calls. */
@@ -222,7 +222,7 @@ export class GraphAttend {
     const [of, name] = Array.isArray(target) ? (target as unknown[]) : splitName(target, "target");
     const wire = encode(
       "function_vjp",
-      { target: of, name, values: new Args(entries(args, "args")), options },
+      { target: of, name, values: listed(args, "args"), options },
       {
         keep,
         dtype: call.dtype,
@@ -246,8 +246,8 @@ export class GraphAttend {
     /** @internal Whether the process's standard error is a terminal, which shows the progress. */
     terminal = false,
   ): Promise<{ status: number; stdout: string; stderr: string; files: Record<string, Uint8Array> }> {
-    const [words, wanted] = [new Args(entries(args, "args")), new Args(entries(outputs, "outputs"))];
-    const wire = encode("command_line", { args: words, files, outputs: wanted, terminal });
+    const lists = { args: listed(args, "args"), files, outputs: listed(outputs, "outputs") };
+    const wire = encode("command_line", { ...lists, terminal });
     const reply = await this.backend.request(wire, call);
     const result = decode(reply) as {
       status: number;

@@ -318,6 +318,15 @@ export class Args {
   ) {}
 }
 
+/** A list of the caller as positional arguments; errors name the list and the position. */
+export const listed = (list: readonly unknown[], argument: string): Args => {
+  const values = entries(list, argument);
+  return new Args(
+    values,
+    values.map((_x, i) => `${argument}[${i}]`),
+  );
+};
+
 export interface RequestOptions {
   keep?: number;
   dtype?: "float32" | "float64" | undefined;

@@ -193,6 +193,13 @@ def test_bad_input(rng):
         assert info.value.argument == argument
 
 
+@pytest.mark.parametrize(("given", "name"), [("query", "w_q"), ("key", "w_k"), ("value", "w_v")])
+def test_an_input_of_another_width_is_named_beside_the_projection(rng, given, name):
+    arrays = dict.fromkeys(("query", "key", "value"), np.ones((3, 6))) | {given: np.ones((3, 5))}
+    with pytest.raises(ga.DimensionMismatchError, match=f"^{name}: expected 5 along axis 0 .the {given}'s width."):
+        F.multi_head_attention(**arrays, parameters=parameters(rng), num_heads=2)
+
+
 def test_a_single_query(rng):
     p, q, x = parameters(rng), rng.standard_normal(6), rng.standard_normal((4, 6))
     mask = np.array([True, False, True, True])

@@ -84,8 +84,9 @@ function readParameters(memory: Memory, given: unknown, widths: readonly number[
     check.checkAxes(p[name], python(name), 2, 2);
   }
   const found = p as Parameters;
+  const inputs = { wQ: "query", wK: "key", wV: "value" } as const;
   (["wQ", "wK", "wV"] as const).forEach((name, i) =>
-    check.checkLength(found[name], python(name), 0, widths[i]!, "the input's width"),
+    check.checkLength(found[name], python(name), 0, widths[i]!, `the ${inputs[name]}'s width`),
   );
   check.checkLength(found.wK, "w_k", 1, found.wQ.shape[1]!, "the width of w_q");
   for (const name of ["wQ", "wV"] as const) {

@@ -180,8 +180,8 @@ def _check_parameters(
                 f"parameters: expected {', '.join(WEIGHTS)}, {name} is missing", argument=name, expected=WEIGHTS
             )
         check_ndim(p[name], name, 2, 2)
-    for name, width in zip(WEIGHTS, widths, strict=False):
-        check_length(p[name], name, 0, width, "the input's width")
+    for name, width, given in zip(WEIGHTS, widths, ("query", "key", "value"), strict=False):
+        check_length(p[name], name, 0, width, f"the {given}'s width")
     check_length(p["w_k"], "w_k", 1, p["w_q"].shape[1], "the width of w_q")
     for name in ("w_q", "w_v"):
         if p[name].shape[1] % heads:
