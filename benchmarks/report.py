@@ -120,7 +120,8 @@ def full(results: Results) -> str:
     ]
     parts += [
         "## Targets",
-        f"{found.count(True)} met, {len(found) - found.count(True)} missed or not measured.",
+        f"{found.count(True)} met, {len(found) - found.count(True)} missed or not measured. Times in a reason are those of"
+        " the machine on which it was looked for, not of this run.",
         target_table(results),
     ]
     return "\n\n".join(parts)

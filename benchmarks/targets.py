@@ -92,7 +92,7 @@ def _shared(percent: int) -> str:
     most = 1 / (1 - percent / 200)
     return (
         f"{percent} % of one thread's time is spent in what threads share: {most:.2f}× at most, and two processes that"
-        " share nothing reach 1.66× (arithmetic) to 1.80× (copies) here"
+        " share nothing reached 1.66× (arithmetic) to 1.80× (copies) on the machine where this was measured"
     )
 
 
@@ -105,11 +105,17 @@ REASONS = {
     " half a million exponentials, which are not in it, take 0.4 of 3.8 ms",
     "exact attention 1024², d = 64, against the": "the peer reaches 46 % of the peak loop, so that 1.5 times is 69 % of it, and"
     " exponentials are not in it",
-    "matrix product": "the peak loop neither loads nor stores; 512³ reaches 78 to 81 % in different runs",
+    "matrix product": "the peak loop neither loads nor stores; 512³ reached 78 to 81 % in different runs on a quiet machine with"
+    " 2 MB of second-level cache for each core, and 48 to 50 % on one with 0.5 MB whose speed varied by a third within a run",
+    "projection": "as for matrix products",
+    "multi-head, forward, a second": "its kernel takes 56 of 62 µs",
     "flash 1024², d = 64, share": "the million exponentials, which are not in the peak loop, take 0.7 of 6.4 ms",
     "linear, forward, 1 query": "its features of all keys alone are 4.1 MFLOP, eight times those of dot products",
     "attend, scaled dot product: forward and pullback": "the forward pass reads two rows for each edge and the pullback four,"
     " so that three times is the least",
+    "attend, scaled dot product, float64: forward and pullback": "as for float32",
+    "attend, graph attention layer: the pullback": "as for multi-head: a product of matrices has two in the pullback, and a row"
+    " that is read for an edge two",
     "attend, multi-head: forward and pullback": "a product of matrices has two in the pullback, and a row that is read for an"
     " edge two, so that three times is the least; projections, weights and their gradients lie outside of the cache",
     "attend, graph attention layer: forward and pullback": "as for multi-head; without gradients, no weight is stored",
@@ -165,6 +171,8 @@ REASONS = {
     "attend, graph attention layer: gradients, two threads": _shared(75),
     "attend, hyperbolic: two threads": _shared(92),
     "attend, hyperbolic: gradients, two threads": _shared(91),
+    "first answer of a page": "on a machine where an empty page takes 35 ms, a first visit took 1 310 to 1 440 ms, a second one 514"
+    " to 738, and without Python 96 to 133; in this run an empty page takes 78",
     "kernel payload": "the kernels of float64 are half of it",
     "accelerate_numpy(): add": "touching each cache line of the three arrays (12 MB) takes as long as adding them",
 }
