@@ -2,7 +2,9 @@
 
 import csv
 import io
+import itertools
 import json
+import math
 import re
 import shlex
 import subprocess
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 import graphattend as ga
-from graphattend.cli import COMMANDS, main, parser
+from graphattend.cli import COMMANDS, benchmark, main, parser
 
 Run = Callable[..., tuple[int, str, str]]
 EDGES = "a b\nb c\nc a\nc d\nd c\n"
@@ -313,6 +315,19 @@ def test_benchmark(run: Run) -> None:
     assert row["ops_per_second"] == pytest.approx(1000 / row["ms_p50"])
     assert run(*words)[1].splitlines()[1].startswith("flash")
     assert run(*words, "--option", "block_size=4")[0] == 0
+
+
+def test_benchmark_with_a_clock_of_whole_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = [0.0]
+    durations = itertools.chain([0.02], itertools.repeat(3e-4))  # one slow call does not settle how many are timed
+    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: math.floor(passed[0] * 1e3) / 1e3)
+
+    def call() -> None:
+        passed[0] += next(durations)
+
+    median, _, per_second = benchmark._time(call, 0.1)
+    assert median == pytest.approx(0.3, rel=0.1)
+    assert per_second == pytest.approx(1e3 / median)
 
 
 BAD_GRAPHS: dict[str, tuple[bytes, str]] = {

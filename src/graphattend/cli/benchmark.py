@@ -124,22 +124,17 @@ def _over_graph(
 
 
 def _time(call: Callable[[], Any], seconds: float) -> tuple[float, float, float]:
-    # Time several calls together, because browsers round their clock, Firefox to a millisecond.
-    calls, once = 1, 0.0
-    while True:
-        start = time.perf_counter()
-        for _ in range(calls):
-            call()
-        once = time.perf_counter() - start
-        if once >= 10e-3:
-            break
-        calls *= 4
-    times = [once / calls]
-    end = time.perf_counter() + seconds
+    # Time several calls together, because browsers round their clock, Firefox to a millisecond. One slow call does not
+    # settle how many: when later calls take too little time together, more are taken, and the times begin anew.
+    calls, times, end = 1, list[float](), time.perf_counter() + seconds
     while len(times) < 5 or time.perf_counter() < end:
         start = time.perf_counter()
         for _ in range(calls):
             call()
-        times.append((time.perf_counter() - start) / calls)
+        took = time.perf_counter() - start
+        if took < 10e-3:
+            calls, times = calls * 4, []
+        else:
+            times.append(took / calls)
     median = statistics.median(times)
     return median * 1e3, float(np.quantile(times, 0.95)) * 1e3, 1 / median
