@@ -76,9 +76,9 @@ class _Loops:
 
     def _gains(self, probe: Callable[[], object], indices: list[int]) -> bool:
         calls = 1
-        while _seconds(probe, calls) < _MEASURABLE:
+        # The less of two, because a single call that was interrupted would end the search too early.
+        while (before := min(_seconds(probe, calls) for _ in range(2))) < _MEASURABLE:
             calls *= 2
-        before = min(_seconds(probe, calls) for _ in range(2))
         self._replace(indices)
         try:
             # The engine optimises a loop only after some use, so measure repeatedly before rejecting it.
