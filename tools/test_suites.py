@@ -1,6 +1,6 @@
 """Run the test suites, all of them or those named, and end with a table of what ran.
 
-`make test-all` writes the table to tests/trust/suites.json, too, which docs/trust.md shows.
+`make test-all` writes the table to tests/trust/suites.json, too, and docs/trust.md again, which shows it.
 
 A stage has one or two lanes, which run side by side; every line of output is marked with its suite. The suites of a
 lane run one after the other. All suites run even if one fails. The exit code is 0 only if each passed and ran at least
@@ -323,6 +323,7 @@ def main() -> None:
         run_stage(stage)
     if ALL:
         record(suites)
+        subprocess.run([sys.executable, "tools/gen_trust.py"], cwd=ROOT, check=True)
     summary(suites)
     sys.exit(not all(suite.succeeded for suite in suites))
 
