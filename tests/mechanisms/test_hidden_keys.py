@@ -81,10 +81,12 @@ def same_gradients(found, wanted, kept):
 @every_mechanism
 @pytest.mark.parametrize("bad", RUBBISH)
 @pytest.mark.parametrize("kind", ["bool", "float"])
-@pytest.mark.parametrize("shape", ["keys", "pairs"])
+@pytest.mark.parametrize("shape", ["keys", "pairs", "one query"])
 def test_keys_that_no_row_sees(key, options, bad, kind, shape):
     attn, x, _ = case_of(key, **options)
-    mask = np.ones(N if shape == "keys" else (3, N), bool)
+    if shape == "one query":
+        x["query"] = x["query"][0]
+    mask = np.ones((3, N) if shape == "pairs" else N, bool)
     mask[..., HIDDEN] = False
     if shape == "pairs":
         mask[1, 0] = False

@@ -122,6 +122,80 @@ def test_gradients_skip_the_checked_pass(key: str, options: dict[str, Any], monk
     assert pull(np.ones_like(out)).query.shape == (8,)
 
 
+MASKS = {
+    "some": lambda n: np.arange(n) % 3 > 0,
+    "all": lambda n: np.ones(n, bool),
+    "none": lambda n: np.zeros(n, bool),
+    "every other": lambda n: np.repeat(np.arange(n) % 3 > 0, 2)[::2],
+    "added": lambda n: np.where(np.arange(n) % 3 > 0, np.sin(np.arange(n)), -np.inf),
+    "nothing added": lambda n: np.full(n, -np.inf),
+}
+
+
+@pytest.mark.with_kernels
+@pytest.mark.parametrize(("key", "options"), [*CASES, ("linear", {})])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-5), (np.float64, 1e-11)])
+def test_masks_and_prepared_keys_agree(key: str, options: dict[str, Any], dtype: Any, tolerance: float) -> None:
+    attn, inputs = case(key, options, dtype)
+    q, k, v = inputs.pop("query"), inputs.pop("keys"), inputs.pop("values")
+    found: list[dict[str, np.ndarray]] = []
+    for backend in (ga.backend_info()["backend"], "numpy"):
+        with ga.use_backend(backend):
+            prepared, parts = attn.prepare(k, v), {}
+            parts["prepared"] = attn.forward(q, prepared, **inputs)
+            for name, make in MASKS.items():
+                mask = make(len(k))
+                mask = mask if mask.dtype == bool else mask.astype(dtype)
+                call = inputs | {"attn_mask": mask}
+                parts[name] = attn.forward(q, k, v, **call)
+                parts[f"{name}, weights"] = attn.attention_weights(q, k, **call)
+                parts[f"{name}, both"] = attn.forward(q, k, v, need_weights=True, **call)[1]
+                parts[f"{name}, prepared"] = attn.forward(q, prepared, **call)
+                out, pull = attn.vjp(q, k, v, **call)
+                c = pull(np.cos(np.arange(out.size, dtype=dtype)))
+                more = {"query": c.query, "keys": c.keys, "values": c.values, **c.parameters, **c.metadata}
+                parts |= {f"{name}, gradient of {of}": a for of, a in more.items()}
+            found.append(parts)
+    ours, expected = found
+    for name, reference in expected.items():
+        assert ours[name].dtype == reference.dtype == dtype
+        limit = tolerance * max(1, np.abs(reference).max())
+        np.testing.assert_allclose(ours[name], reference, rtol=0, atol=limit, err_msg=name)
+
+
+@pytest.mark.with_kernels
+@pytest.mark.parametrize("key", [*KEYS, "linear"])
+def test_masked_and_prepared_calls_skip_the_checked_pass(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    attn, inputs = case(key, {}, np.float32)
+    q, k, v = inputs.pop("query"), inputs.pop("keys"), inputs.pop("values")
+    prepared, mask = attn.prepare(k, v), np.arange(len(k)) % 3 > 0
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("checked")
+
+    monkeypatch.setattr(ga.Attention, "_check", refuse)
+    assert attn.forward(q, prepared, **inputs).shape == (8,)
+    for given in ((k, v), (prepared,)) if key != "linear" else ((k, v),):  # linear checks whether a state was streamed
+        assert attn.forward(q, *given, attn_mask=mask, **inputs).shape == (8,)
+        assert len(attn.forward(q, *given, attn_mask=mask, need_weights=True, **inputs)) == 2
+        if key != "cross_space":  # the checked pass checks the latent keys, which the weights do not need
+            assert attn.attention_weights(q, given[0], attn_mask=mask, **inputs).shape[-1] == len(k)
+
+
+@pytest.mark.parametrize("key", [*KEYS, "linear"])
+@pytest.mark.parametrize(
+    "mask", [np.ones(18, bool), np.full(19, np.nan), np.full(19, np.inf), np.ones(19, int), np.ones((3, 19), bool), "x"]
+)
+def test_unfit_masks_are_refused(key: str, mask: Any) -> None:
+    attn, inputs = case(key, {}, np.float64)
+    call = {name: inputs[name] for name in ("query", "keys", "metadata") if name in inputs}
+    for run in (attn.forward, lambda **x: attn.forward(**x, need_weights=True), attn.vjp):
+        with pytest.raises(ga.AttentionError, match="attn_mask"):
+            run(**inputs, attn_mask=mask)
+    with pytest.raises(ga.AttentionError, match="attn_mask"):
+        attn.attention_weights(**call, attn_mask=mask)
+
+
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("name", ["query", "keys", "values"])
 def test_nan_is_refused(key: str, name: str) -> None:

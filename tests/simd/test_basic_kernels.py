@@ -104,7 +104,7 @@ def attention64(q, k, v, scale):
 def attend_one(kernels, q, k, v, scale):
     """Return the output for one query, and whether everything was finite."""
     out = np.empty(v.shape[-1], numbers.REAL)
-    return out, kernels.attend_one(q, k, v, out, scale)
+    return out, kernels.attend_one(q, k, v, out, scale, None)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_single_query_attention_over_heads_as_views(kernels):
     q, k, v = normal(rng, 2, 4, 8), normal(rng, 2, 50, 4, 8), normal(rng, 2, 50, 4, 6)
     k, v = k.transpose(0, 2, 1, 3), v.transpose(0, 2, 1, 3)
     out = np.empty((2, 4, 6), numbers.REAL)
-    assert kernels.attend_one(q, k, v, out, 0.3) is True
+    assert kernels.attend_one(q, k, v, out, 0.3, None) is True
     close(out, attention64(q, k, v, 0.3))
 
 

@@ -118,14 +118,14 @@ def test_a_plain_call_still_wants_its_arguments():
     with pytest.raises(TypeError):
         kernel(query, keys, values, out)
     for memory in (None, np.zeros(16, np.int8), np.zeros(bound.SIZE, np.uint8), np.zeros((2, bound.SIZE), np.int8)):
-        assert kernel(query, keys, values, out, 1.0, memory) is None
+        assert kernel(query, keys, values, out, 1.0, None, memory) is None
     for memory in (
         np.zeros(bound.SIZE, np.int8),
         np.zeros(bound.SIZE + 8, np.int8)[1:-7],
         np.zeros(2 * bound.SIZE, np.int8)[::2],
     ):
         aligned = memory.flags.c_contiguous and bound.address(memory) % 8 == 0
-        assert kernel(query, keys, values, out, 1.0, memory) is (True if aligned else None)
+        assert kernel(query, keys, values, out, 1.0, None, memory) is (True if aligned else None)
     locked = np.zeros(bound.SIZE, np.int8)
     locked.flags.writeable = False
-    assert kernel(query, keys, values, out, 1.0, locked) is None
+    assert kernel(query, keys, values, out, 1.0, None, locked) is None

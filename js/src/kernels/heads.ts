@@ -297,13 +297,18 @@ function fully(memory: Memory, call: Call): { out: Block; weights: Block | null 
 
 /** Whether folding the projections of keys and values into the queries costs fewer multiply-adds. */
 function folds({ x: { q, k, v }, p, heads, mask, lead }: Call): boolean {
-  if (mask !== null || lead.length > 0 || p.wV.shape[1] !== p.wQ.shape[1]) return false;
+  if ((mask !== null && !isRow(mask)) || lead.length > 0 || p.wV.shape[1] !== p.wQ.shape[1]) return false;
   const [m, n, d, both] = [tail(q, 2), tail(k, 2), p.wQ.shape[1]!, tail(k, 1) + tail(v, 1)];
   return m * heads * n * both <= n * both * d + 2 * m * n * d;
 }
 
+/** Whether all heads and queries share one row of a mask. */
+function isRow(mask: Block): boolean {
+  return mask.shape.slice(0, -1).every((length) => length === 1);
+}
+
 /** A few queries in one kernel, without projecting the keys and values; null where something is not finite. */
-function folded(memory: Memory, { x: { q, k, v }, p, heads }: Call): Block | null {
+function folded(memory: Memory, { x: { q, k, v }, p, heads, mask }: Call): Block | null {
   const out = memory.room([tail(q, 2), p.wO.shape[1]!]);
   const scale = (p.wQ.shape[1]! / heads) ** -0.5;
   const finite = memory.call(
@@ -323,12 +328,16 @@ function folded(memory: Memory, { x: { q, k, v }, p, heads }: Call): Block | nul
     null,
     heads,
     scale,
+    mask && memory.view(mask, [1, tail(mask, 1)]),
   );
   return finite === true ? out : null;
 }
 
 /** The same step by step, for the weights: each head's query is taken to the raw keys, and the average of the raw values is projected. */
-function foldedWithWeights(memory: Memory, { x: { q, k, v }, p, heads }: Call): { out: Block; weights: Block } | null {
+function foldedWithWeights(
+  memory: Memory,
+  { x: { q, k, v }, p, heads, mask }: Call,
+): { out: Block; weights: Block } | null {
   if (!isFinite(memory, q, k, v)) return null;
   const [m, n, d] = [tail(q, 2), tail(k, 2), p.wQ.shape[1]!];
   const width = d / heads;
@@ -340,7 +349,8 @@ function foldedWithWeights(memory: Memory, { x: { q, k, v }, p, heads }: Call): 
   memory.must("matmul", memory.view(keyed, [heads * m, tail(k, 1)]), k, memory.view(scores, [heads * m, n]), 2);
   const average = memory.room([heads, m, tail(v, 1)]);
   const wide = memory.view(v, [1, n, tail(v, 1)]);
-  const rows = { q: keyed, k, v: wide, mask: null, causal: false, scale: width ** -0.5 };
+  const row = mask && memory.view(mask, [1, n]);
+  const rows = { q: keyed, k, v: wide, mask: row, causal: false, scale: width ** -0.5 };
   const { weights } = mix(memory, scores, rows, NAME, average);
   const mixed = memory.room([m, d]);
   memory.must("matmul", average, columns(p.wV), splitHeads(memory, mixed, heads), 0);

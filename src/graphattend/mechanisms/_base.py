@@ -161,18 +161,15 @@ class Attention(Mechanism):
             options: dict[str, Any] = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
             with simd.num_threads(threads):
                 return self.forward(query, keys, values, **options, training=training, rng=rng)
-        if attn_mask is None and training is False:
+        if training is False:
             fast: Any = None
-            if need_weights is True:
-                k, v = _parts(self, keys, values)
-                fast = None if v is None else self._fused_weights(query, k, v, metadata)
-            elif need_weights is False:
-                if metadata is not None:
-                    fast = self._fused_metadata(query, keys, values, metadata)
-                elif type(keys) is not Prepared:
+            if attn_mask is None and metadata is None and need_weights is False:  # the most frequent call
+                if not isinstance(keys, Prepared):
                     fast = self._fused(query, keys, values)
                 elif values is None and keys.attn is self:
                     fast = self._fused_prepared(query, keys)
+            elif need_weights is False or need_weights is True:
+                fast = self._fused_options(query, keys, values, attn_mask, metadata, need_weights)
             if fast is not None:
                 return fast
         call = PLAIN if need_weights is training is False else Call.checked(need_weights, training, rng)
@@ -188,6 +185,18 @@ class Attention(Mechanism):
         return (out, weights) if need_weights else out
 
     __call__ = forward
+
+    def _fused_options(self, query: Any, keys: Any, values: Any, mask: Any, metadata: Any, need_weights: bool) -> Any:
+        """Run `forward` with options in a few kernel calls on unchecked arguments, or return None."""
+        k, v = _parts(self, keys, values)
+        row = None if mask is None else _one_query.row_mask(mask, query, k)
+        if v is None or (row is None) is not (mask is None):
+            return None
+        if need_weights:
+            return self._fused_weights(query, k, v, metadata, row)
+        if row is not None:
+            return self._fused_masked(query, k, v, metadata, row)
+        return self._fused_metadata(query, k, v, metadata)
 
     def _run_apart(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
         """Call `_run`. Without `check_finite`, run rows that see different rubbish separately."""
@@ -238,8 +247,10 @@ class Attention(Mechanism):
         Returns:
             The weights, (..., [H,] M, N), or (..., [H,] N) for a single query.
         """
-        if attn_mask is None:
-            fast = self._fused_weights(query, _parts(self, keys, None)[0], None, metadata)
+        k = _parts(self, keys, None)[0]
+        row = None if attn_mask is None else _one_query.row_mask(attn_mask, query, k)
+        if (row is None) is (attn_mask is None):
+            fast = self._fused_weights(query, k, None, metadata, row)
             if fast is not None:
                 return fast[1]
         call = Call(need_weights=True)
@@ -293,17 +304,19 @@ class Attention(Mechanism):
         call: Call,
     ) -> VjpResult:
         """Return the output, the weights (or None) and the pullback from one forward pass."""
-        if mask is None and call.training is False:
-            arguments = query, keys, values
-            fast = self._fused_vjp(*arguments, metadata)
+        row = None if mask is None else _one_query.row_mask(mask, query, keys)
+        if (row is None) is (mask is None) and call.training is False:
+            fast = self._fused_vjp(query, keys, values, metadata, row)
             if fast is not None:
-                again = lambda: self._vjp_checked(*arguments, None, metadata, call)  # noqa: E731
+                again = lambda: self._vjp_checked(query, keys, values, mask, metadata, call)  # noqa: E731
                 return _one_query.result(self, fast, metadata, again)
         return self._vjp_checked(query, keys, values, mask, metadata, call)
 
-    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any) -> _one_query.OneQuery | None:
+    def _fused_vjp(
+        self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None
+    ) -> _one_query.OneQuery | None:
         """Return output, weights and pullback of one query in few kernel calls, or None; see `_one_query.attend`."""
-        return _one_query.attend(self, query, keys, values, metadata)
+        return _one_query.attend(self, query, keys, values, metadata, mask)
 
     def _vjp_checked(
         self,

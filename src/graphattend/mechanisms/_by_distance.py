@@ -101,7 +101,9 @@ class ByDistance(Attention):
 
     # -- unchecked arguments ---------------------------------------------------------------------------------------
 
-    def _unchecked(self, query: Any, keys: Any, values: Any, need_weights: bool) -> tuple[Any, Any] | None:
+    def _unchecked(
+        self, query: Any, keys: Any, values: Any, need_weights: bool, mask: Any = None
+    ) -> tuple[Any, Any] | None:
         if type(query) is not np.ndarray or type(keys) is not np.ndarray or not simd.has_kernels(query.dtype):
             return None
         if self.strict:  # only the checked pass calls `_check_points`
@@ -111,7 +113,7 @@ class ByDistance(Attention):
         if values is not None and (type(values) is not np.ndarray or values.ndim != 2):
             return None
         try:
-            found = self._in_kernel(query[None] if query.ndim == 1 else query, keys, values, need_weights)
+            found = self._in_kernel(query[None] if query.ndim == 1 else query, keys, values, need_weights, mask=mask)
         except ValueError:
             return None
         if found is None or query.ndim == 2:
@@ -125,13 +127,15 @@ class ByDistance(Attention):
         found = self._unchecked(query, keys, values, False)
         return None if found is None else found[0]
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
-        return self._unchecked(query, keys, values, True) if metadata is None else None
+    def _fused_weights(
+        self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None
+    ) -> tuple[Any, np.ndarray] | None:
+        return self._unchecked(query, keys, values, True, mask) if metadata is None else None
 
-    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any) -> OneQuery | None:
+    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None) -> OneQuery | None:
         if metadata is not None or values is None or not simd.is_single(query, keys, values, self.dim):
             return None
-        found = self._unchecked(query, keys, values, True)
+        found = self._unchecked(query, keys, values, True, mask)
         if found is None:
             return None
         out, weights = found

@@ -278,15 +278,22 @@ class Mechanism(Configured):
         found = None if simd._kernels is None else self._fused_weights(query, keys, values, None)
         return None if found is None else found[0]
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
-        """Return the output (None without values) and the weights in one kernel call, or None if it does not apply."""
+    def _fused_weights(
+        self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None
+    ) -> tuple[Any, np.ndarray] | None:
+        """Return the output (None without values) and the weights in one kernel call, or None if it does not apply.
+
+        `mask` is a `_one_query.row_mask`, the only argument that is checked.
+        """
         if not simd.is_single(query, keys, values, self.dim):
             return None
         if values is not None and not self.any_value_width and values.shape[1] != self.dim:
             return None
         with silence():
             scores = self._single_scores(query[None], keys, metadata)
-            found = None if scores is None else simd.single_with_weights(scores[0], keys, values, scores[1])
+            if scores is None:
+                return None
+            found = simd.single_with_weights(scores[0], keys, values, {**scores[1], "mask": mask})
             return None if found is None else self._finish_single(*found)
 
     def _single_scores(
@@ -305,6 +312,11 @@ class Mechanism(Configured):
     def _fused_metadata(self, query: Any, keys: Any, values: Any, metadata: Any) -> np.ndarray | None:
         """Return the output with unchecked metadata in one kernel call, or None if it does not apply."""
         found = None if simd._kernels is None else self._fused_weights(query, keys, values, metadata)
+        return None if found is None else found[0]
+
+    def _fused_masked(self, query: Any, keys: Any, values: Any, metadata: Any, mask: np.ndarray) -> np.ndarray | None:
+        """Return the output for a `_one_query.row_mask`, or None if it does not apply."""
+        found = None if simd._kernels is None else self._fused_weights(query, keys, values, metadata, mask)
         return None if found is None else found[0]
 
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:

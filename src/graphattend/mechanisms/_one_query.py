@@ -58,8 +58,24 @@ class OneQuery(NamedTuple):
     adds: bool = True
 
 
-def attend(attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any) -> OneQuery | None:
-    """Return the result of `_single_vjp`, or None if mechanism or arguments need the checked pass."""
+def row_mask(mask: Any, query: Any, keys: Any) -> np.ndarray | None:
+    """Return the mask (N,) of one query as a row (1, N), or None if it needs the checked pass."""
+    if type(mask) is not np.ndarray or type(query) is not np.ndarray or type(keys) is not np.ndarray:
+        return None
+    if query.ndim != 1 or keys.ndim != 2 or mask.shape != keys.shape[:1] or not mask.size:
+        return None
+    if mask.dtype != np.bool_ and (mask.dtype != query.dtype or not np.maximum.reduce(mask) < np.inf):
+        return None
+    return mask[None]
+
+
+def attend(
+    attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any, mask: np.ndarray | None = None
+) -> OneQuery | None:
+    """Return the result of `_single_vjp`, or None if mechanism or arguments need the checked pass.
+
+    `mask` is a `row_mask`.
+    """
     if values is None or not simd.is_single(query, keys, values, attn.dim):
         return None
     if not attn.any_value_width and values.shape[1] != attn.dim:
@@ -74,7 +90,10 @@ def attend(attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any) -
             if attn.check_finite and not all_finite(keys, values):
                 return None
             k, v = keys[seen], values[seen]
-        found = simd.single_with_weights(scores.rows, k, v, scores.options)
+            mask = None if mask is None else np.ascontiguousarray(mask[:, seen])
+        if mask is not None and mask.dtype != np.bool_ and "slope" in scores.options:
+            return None  # `_slopes` tells the sign of a score by its weight
+        found = simd.single_with_weights(scores.rows, k, v, {**scores.options, "mask": mask})
         if found is None:
             return None
         average, weights = found

@@ -124,7 +124,9 @@ class Router(Attention):
             parts.append(part)
         return simd.single_product(np.array([*chosen.values()], query.dtype), np.array(parts))
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+    def _fused_weights(
+        self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None
+    ) -> tuple[Any, np.ndarray] | None:
         chosen = self._experts_of(query, keys, metadata)
         if chosen is None:
             return None
@@ -133,7 +135,7 @@ class Router(Attention):
             member = self._members[i]
             if self.check_finite and not member.check_finite:
                 return None
-            found = member._fused_weights(query, keys, values, metadata if member._reads else None)
+            found = member._fused_weights(query, keys, values, metadata if member._reads else None, mask)
             if found is None or found[1].shape[-1] != len(keys):
                 return None
             out, weights = found
@@ -144,7 +146,7 @@ class Router(Attention):
                     total[at] = part * factor if total[at] is None else total[at] + part * factor
         return None if total[1] is None else (total[0], total[1])
 
-    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any) -> OneQuery | None:
+    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None) -> OneQuery | None:
         if self.all_in_backward or not simd.is_single(query, keys, values, self.dim):
             return None
         if values is None or values.shape[1] != self.dim:
@@ -158,7 +160,7 @@ class Router(Attention):
             member, factor = self._members[i], query.dtype.type(share)
             if self.check_finite and not member.check_finite:
                 return None
-            found = member._fused_vjp(query, keys, values, metadata if member._reads else None)
+            found = member._fused_vjp(query, keys, values, metadata if member._reads else None, mask)
             if found is None or found.weights.shape[-1] != len(keys):
                 return None
             weights = found.weights if member.heads is None else found.weights.mean(axis=0)

@@ -50,10 +50,18 @@ class DotProduct(Attention):
             return None
         return simd.single(query, keys, values, self.dim, self.factor, self.check_finite)
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+    def _fused_weights(
+        self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None
+    ) -> tuple[Any, np.ndarray] | None:
         if not self._plain:
-            return super()._fused_weights(query, keys, values, metadata)
-        return None if metadata is not None else simd.single_weights(query, keys, values, self.dim, self.factor)
+            return super()._fused_weights(query, keys, values, metadata, mask)
+        return None if metadata is not None else simd.single_weights(query, keys, values, self.dim, self.factor, mask)
+
+    def _fused_masked(self, query: Any, keys: Any, values: Any, metadata: Any, mask: np.ndarray) -> np.ndarray | None:
+        if not self._plain or metadata is not None:
+            return super()._fused_masked(query, keys, values, metadata, mask)
+        # What the mask hides may be rubbish, for which the checked pass is needed.
+        return simd.single(query, keys, values, self.dim, self.factor, True, mask)
 
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
         if not self._plain or metadata is not None:

@@ -205,10 +205,12 @@ class CrossSpaceAttention(DotProduct):
         graph = simd.single(query, keys, values, self.dim, self.factor, True)
         return None if graph is None else self._fused_latent(query, graph, metadata)
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+    def _fused_weights(
+        self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None
+    ) -> tuple[Any, np.ndarray] | None:
         if not self._one_query(query, values):
             return None
-        found = simd.single_weights(query, keys, values, self.dim, self.factor)
+        found = simd.single_weights(query, keys, values, self.dim, self.factor, mask)
         out = None if found is None else self._fused_latent(query, found[0], metadata)
         return None if found is None or out is None else (out, found[1])
 
@@ -227,7 +229,7 @@ class CrossSpaceAttention(DotProduct):
         parts = graph[None], latent[:1], latent[1:]
         return self._fuse(parts, self._params(query.dtype))[0][0]
 
-    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any) -> OneQuery | None:
+    def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None) -> OneQuery | None:
         """Run `_fused_metadata` with gradients; the two attentions over the latent keys share their kernel calls."""
         if type(metadata) is not GraphMetadata or not simd.is_single(query, keys, values, self.dim):
             return None
@@ -240,7 +242,7 @@ class CrossSpaceAttention(DotProduct):
             return None
         options = {"scale": self.factor}
         with silence():
-            found = simd.single_with_weights(query[None], keys, values, options)
+            found = simd.single_with_weights(query[None], keys, values, {**options, "mask": mask})
             if found is None:
                 return None
             graph, w = found

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import simd
 from .._float64_fallback import silence
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
@@ -112,22 +111,12 @@ class DynamicHeadAttention(MultiHeadAttention):
         """
         return (self.head_gates(query) > 0).sum(axis=-1)
 
-    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
-        if simd._kernels is None or type(query) is not np.ndarray or query.shape != (self.dim,):
-            return None
-        if query.dtype not in simd._kernels.DTYPES:
-            return None
-        p = self._params(query.dtype)
-        with silence():
-            gain = self._gain(query, p)
-        options = self.num_heads, self._factor, self.check_finite
-        return simd.multi_head_single(query, keys, values, p, *options, gain=gain)
-
     def _gain(self, query: np.ndarray, p: Params) -> np.ndarray:
-        return self._gate(query[None], p)[0]
+        with silence():
+            return self._gate(query[None], p)[0]
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
-        return None
+        return self._fused(query, prepared.keys, prepared.values)
 
     def _edge_scores(
         self, q: np.ndarray, k: np.ndarray, graph: NeighborGraph, metadata: GraphData, p: Params

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from .. import simd
-from .._validate import ArrayLike, broadcast_shapes, check_length
+from .._float64_fallback import silence
+from .._validate import ArrayLike, all_finite, broadcast_shapes, check_length
 from ..errors import DimensionMismatchError, UnsupportedError
 from ..functional.dot_product import causal_mask
 from ..functional.favor import Directions, attend_single, draw_projection, exponentials, exponents
@@ -188,12 +189,39 @@ class LinearAttention(Attention):
         hq, _ = exponents(x.q, self._directions(), self.temperature**-0.5)
         return state.state.read(hq, x.q.dtype), None, None
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+    def _fused_prepared(self, query: Any, prepared: Any) -> np.ndarray | None:
+        if self.is_causal or type(query) is not np.ndarray or query.shape != (self.dim,):
+            return None
+        dtype = query.dtype
+        if dtype != prepared.keys.dtype or not simd.has_kernels(dtype) or prepared.state.total.ndim > 2:
+            return None
+        if not all_finite(query):
+            return None
+        with silence():
+            exponent, _ = exponents(query[None], self._directions(), self.temperature**-0.5)
+            out = prepared.state.read(exponent, dtype)[0]
+        return out if all_finite(out) else None
+
+    def _fused_weights(
+        self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None
+    ) -> tuple[Any, np.ndarray] | None:
         if metadata is not None or self.is_causal or not simd.is_single(query, keys, values, self.dim):
             return None
         if values is not None and not values.size:
             return None
-        return attend_single(query, keys, values, self._directions(), self.temperature**-0.5)
+        directions, sharpness = self._directions(), self.temperature**-0.5
+        if mask is None:
+            return attend_single(query, keys, values, directions, sharpness)
+        if mask.dtype != np.bool_ or (self.check_finite and not all_finite(keys, keys if values is None else values)):
+            return None
+        seen = mask[0].nonzero()[0]
+        shown = None if values is None else values[seen]
+        found = attend_single(query, keys[seen], shown, directions, sharpness) if seen.size else None
+        if found is None:
+            return None
+        weights = np.zeros(len(keys), query.dtype)
+        weights[seen] = found[1]
+        return found[0], weights
 
     def _directions(self) -> Directions:
         cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]

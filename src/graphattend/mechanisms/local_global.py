@@ -128,7 +128,9 @@ class LocalGlobalAttention(DotProduct):
             values = np.concatenate((near_v, values[far])) if far else near_v
         return simd.single(query, keys, values, self.dim, self.factor, self.check_finite)
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+    def _fused_weights(
+        self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None
+    ) -> tuple[Any, np.ndarray] | None:
         if metadata is not None or not simd.is_single(query, keys, values, self.dim):
             return None
         n = len(keys)
@@ -136,7 +138,8 @@ class LocalGlobalAttention(DotProduct):
         if seen is None or (self.check_finite and not (all_finite(keys) and (values is None or all_finite(values)))):
             return None
         shown = None if values is None else values[seen]
-        found = simd.single_with_weights(query[None], keys[seen], shown, {"scale": self.factor})
+        allowed = None if mask is None else np.ascontiguousarray(mask[:, seen])
+        found = simd.single_with_weights(query[None], keys[seen], shown, {"scale": self.factor, "mask": allowed})
         if found is None:
             return None
         weights = np.zeros(n, query.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from ._options import divide_heads, option
 from ._prepared import Prepared
 from ._scaled_dot import dot_product_core
 from ._size_limit import reserve
+
+#: Number of numbers in prepared keys from which their projections save more than folding weights into one query does.
+FOLDED_SIZE: Final = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,14 +93,18 @@ class MultiHeadAttention(Attention):
             p["b_o"] = np.zeros(self.dim)
         return p
 
-    def _fused(self, query: Any, keys: Any, values: Any) -> np.ndarray | None:
+    def _fused(self, query: Any, keys: Any, values: Any, mask: Any = None) -> np.ndarray | None:
         if type(query) is not np.ndarray or not simd.has_kernels(query.dtype) or query.shape != (self.dim,):
             return None
         p = self._params(query.dtype)
-        return simd.multi_head_single(query, keys, values, p, self.num_heads, self._factor, self.check_finite)
+        checks = self.check_finite or mask is not None  # a mask may hide rubbish, for which the checked pass is needed
+        options = self.num_heads, self._factor, checks
+        return simd.multi_head_single(query, keys, values, p, *options, gain=self._gain(query, p), mask=mask)
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
-        # The keys are already projected, so no weights are folded.
+        # Over many keys, the projections of `prepare` save more than folding them into the query.
+        if prepared.keys.size < FOLDED_SIZE:
+            return self._fused(query, prepared.keys, prepared.values)
         if type(query) is not np.ndarray or not simd.has_kernels(query.dtype) or query.shape != (self.dim,):
             return None
         k, v = prepared.projected
@@ -108,7 +115,9 @@ class MultiHeadAttention(Attention):
         """Factor of the dot products."""
         return float(self.width**-0.5 / self.temperature)
 
-    def _fused_weights(self, query: Any, keys: Any, values: Any, metadata: Any) -> tuple[Any, np.ndarray] | None:
+    def _fused_weights(
+        self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None
+    ) -> tuple[Any, np.ndarray] | None:
         if metadata is not None or not simd.is_single(query, keys, values, self.dim):
             return None
         if values is not None and values.shape[1] != self.dim:
@@ -117,11 +126,14 @@ class MultiHeadAttention(Attention):
         with silence():
             if values is None:
                 rows, _ = fold_query(query[None], p, self.num_heads)
-                return simd.single_with_weights(rows, keys, None, {"scale": self._factor})
+                return simd.single_with_weights(rows, keys, None, {"scale": self._factor, "mask": mask})
             weights = np.empty((self.num_heads, len(keys)), query.dtype)
             options, gain = (self.num_heads, self._factor, True), self._gain(query, p)
-            out = simd.multi_head_single(query, keys, values, p, *options, weights, gain)
+            out = simd.multi_head_single(query, keys, values, p, *options, weights, gain, mask)
         return None if out is None else (out, weights)
+
+    def _fused_masked(self, query: Any, keys: Any, values: Any, metadata: Any, mask: np.ndarray) -> np.ndarray | None:
+        return self._fused(query, keys, values, mask) if metadata is None else None
 
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
         if metadata is not None:

@@ -214,8 +214,18 @@ def _plain(query: Any, keys: Any, values: Any) -> bool:
     return _kernels is not None and type(query) is type(keys) is type(values) is np.ndarray
 
 
-def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_finite: bool) -> np.ndarray | None:
+def single(
+    query: Any,
+    keys: Any,
+    values: Any,
+    dim: int,
+    scale: float,
+    check_finite: bool,
+    mask: np.ndarray | None = None,
+) -> np.ndarray | None:
     """Compute attention of (D,) or (M, D) over keys (N, D) in one kernel call, which checks its arguments.
+
+    `mask` is (1, N) for a single query, else (M, N).
 
     Like the functions below, it returns None without kernels or if an argument is unusual. The caller then runs the
     checked pass, which computes the result or raises an error.
@@ -229,9 +239,9 @@ def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_fin
     try:
         if query.ndim == 1:
             out = np.empty(values.shape[1], values.dtype)
-            finite = _kernels._k.attend_one(query, keys, values, out, scale)
+            finite = _kernels._k.attend_one(query, keys, values, out, scale, mask)
         elif query.ndim == 2:
-            out, _, finite = _kernels.attention(query, keys, values, scale=scale) or (query, None, None)
+            out, _, finite = _kernels.attention(query, keys, values, scale=scale, mask=mask) or (query, None, None)
         else:
             return None
     except (ValueError, MemoryError):
@@ -240,11 +250,11 @@ def single(query: Any, keys: Any, values: Any, dim: int, scale: float, check_fin
 
 
 def single_weights(
-    query: Any, keys: Any, values: Any, dim: int, scale: float
+    query: Any, keys: Any, values: Any, dim: int, scale: float, mask: np.ndarray | None = None
 ) -> tuple[np.ndarray | None, np.ndarray] | None:
     """Compute the output of `single` (None without values) and the weights, (N,) or (M, N), in a few kernel calls.
 
-    Also returns None if a score or an output is not finite.
+    Also returns None if a score or an output is not finite, or for a mask (M, N) over many queries.
     """
     if _kernels is None or not (type(query) is type(keys) is np.ndarray) or query.dtype not in _kernels.DTYPES:
         return None
@@ -258,10 +268,12 @@ def single_weights(
         return None
     rows = query if query.ndim == 2 else query[None]
     if len(rows) <= FEW_ROWS:
-        found = single_with_weights(rows, keys, values, {"scale": scale})
+        found = single_with_weights(rows, keys, values, {"scale": scale, "mask": mask})
         if found is None:
             return None
         out, weights = found
+    elif mask is not None:
+        return None
     else:
         with _float64_fallback.silence():
             scores = matmul_nt(rows, keys)
@@ -285,15 +297,16 @@ def multi_head_single(
     check_finite: bool,
     weights: np.ndarray | None = None,
     gain: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """Compute folded multi-head attention of one query in one kernel call, or return None.
 
-    `weights` (H, N), if given, is filled with the weights; `gain` (1, H) multiplies the heads.
+    `weights` (H, N), if given, is filled with the weights; `gain` (1, H) multiplies the heads. `mask` is (1, N).
     """
     if not _plain(query, keys, values) or query.ndim != 1 or keys.ndim != 2 or values.ndim != 2:
         return None
     try:
-        found = _kernels.multi_head_single(query, keys, values, p, heads, scale, weights, gain)
+        found = _kernels.multi_head_single(query, keys, values, p, heads, scale, weights, gain, mask)
     except ValueError:
         return None
     if found is None or (check_finite and not found[1]):

@@ -348,6 +348,7 @@ def multi_head_single(
     scale: float | None = None,
     weights: Array | None = None,
     gain: Array | None = None,
+    mask: Array | None = None,
 ) -> tuple[Array, bool] | None:
     """Compute multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys and values.
 
@@ -362,6 +363,7 @@ def multi_head_single(
         scale: Factor of the scores, default 1/√(D/H).
         weights: Output array for the weights, (H, N) or (M·H, N), or None.
         gain: Factors of the heads, (M, H), or None.
+        mask: Boolean (True = attend) or of the dtype of q (added), (1, N), or None.
 
     Returns:
         Output (Do,) or (M, Do), and whether it, q, k and v are finite.
@@ -374,7 +376,7 @@ def multi_head_single(
     finite = _k.heads(
         q[None] if q.ndim == 1 else q,
         *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), gain),
-        *(out, weights, num_heads, scale),
+        *(out, weights, num_heads, scale, mask),
     )
     if finite is None:
         return None

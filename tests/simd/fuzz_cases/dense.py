@@ -44,11 +44,28 @@ def ref_segments(x, indptr, out):
 
 def make_one(rng):
     b, n, d, e = lead(rng), size(rng, 150), size(rng, 20), size(rng, 20)
-    return [normal(rng, *b, d), normal(rng, n, d), normal(rng, *b, n, e), output(*b, e), 0.5]
+    arrays = normal(rng, *b, d), normal(rng, n, d), normal(rng, *b, n, e), output(*b, e)
+    return [*arrays, 0.5, row_of_mask(rng, *b, 1, n)]
 
 
-def ref_one(q, k, v, out, scale):
-    w = softmax64(scale * np.einsum("...d,...nd->...n", q.astype(float), k.astype(float)))
+def row_of_mask(rng, *shape):
+    """Draw a mask or None."""
+    if rng.random() < 0.4:
+        return None
+    seen = rng.random(shape) < rng.choice([0.0, 0.7, 1.0])
+    return seen if rng.random() < 0.5 else np.where(seen, 0.5, -np.inf).astype(draw.REAL)
+
+
+def hide(s, mask):
+    """Apply a mask to scores."""
+    if mask is None:
+        return s
+    return np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask
+
+
+def ref_one(q, k, v, out, scale, mask):
+    s = scale * np.einsum("...d,...nd->...n", q.astype(float), k.astype(float))
+    w = softmax64(hide(s, None if mask is None else mask[..., 0, :]))
     return [np.einsum("...n,...ne->...e", w, v.astype(float))]
 
 
@@ -131,9 +148,7 @@ def ref_few(q, k, v, bias, mask, positions, frequency, out, weights, scale, slop
         s = q @ ref_rotate(full, positions, frequency, interleaved, full)[0].swapaxes(-1, -2)
     s = s * scale + (0 if bias is None else bias)
     s = np.where(s > 0, s, slope * s)
-    if mask is not None:
-        s = np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask
-    w = softmax64(s)
+    w = softmax64(hide(s, mask))
     return [None if v is None else w @ v, w]
 
 
@@ -207,15 +222,22 @@ def make_heads(rng):
     biases = [None if rng.random() < 0.5 else normal(rng, w) for w in (d, d, do)]
     gain = None if rng.random() < 0.5 else normal(rng, m, heads) * (rng.random((m, heads)) < 0.5)
     arrays = [normal(rng, m, dq), normal(rng, n, dk), normal(rng, n, dv), *weights, *biases, gain]
-    return [*arrays, output(m, do), None if rng.random() < 0.5 else output(m * heads, n), heads, 0.25]
+    return [
+        *arrays,
+        output(m, do),
+        None if rng.random() < 0.5 else output(m * heads, n),
+        heads,
+        0.25,
+        row_of_mask(rng, 1, n),
+    ]
 
 
-def ref_heads(q, k, v, w_q, w_k, w_v, w_o, b_q, b_v, b_o, gain, out, weights, heads, scale):
+def ref_heads(q, k, v, w_q, w_k, w_v, w_o, b_q, b_v, b_o, gain, out, weights, heads, scale, mask):
     add = lambda b: 0 if b is None else b.astype(float)  # noqa: E731
     split = lambda x: x.reshape(len(x), int(heads), -1).transpose(1, 0, 2)  # noqa: E731
     qh = split(q.astype(float) @ w_q + add(b_q))
     kh, vh = split(k.astype(float) @ w_k), split(v.astype(float) @ w_v + add(b_v))
-    w = softmax64(scale * qh @ kh.transpose(0, 2, 1))
+    w = softmax64(hide(scale * qh @ kh.transpose(0, 2, 1), mask))
     mixed = w @ vh * (1 if gain is None else gain.astype(float).T[..., None])
     return [mixed.transpose(1, 0, 2).reshape(len(q), -1) @ w_o + add(b_o), w.transpose(1, 0, 2)]
 

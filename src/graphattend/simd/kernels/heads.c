@@ -55,10 +55,25 @@ static void quad_sum(const real *P, isize keys, const real *V, isize ldv, isize 
     }
 }
 
+/* The scores of four rows (keys x 4) of the keys from `first` on, with the mask; returns the larger
+ * ones of the maxima and `top`. */
+NOINLINE v4 mask_quad(real *S, isize first, isize keys, Mask mask, v4 top) {
+    for (isize i = 0; i < keys; i++) {
+        isize at = (first + i) * mask.key_step;
+        v4 s = LOAD(S + i * QUAD);
+        if (mask.added) s += splat(mask.added[at]);
+        else if (!mask.allowed[at]) s = splat(MINUS_INFINITY);
+        STORE(S + i * QUAD, s);
+        top = vmax(top, s);
+    }
+    return top;
+}
+
 /* Attention of four rows U (4 x d, scaled) over all keys, in one pass over K and V; out (4 x e).
  * The weights of the first `rows` rows are stored if an array for them is given. */
 static real attend_quad(const real *U, const real *K, isize ldk, const real *V, isize ldv, isize n,
-                        isize d, isize e, real *out, int rows, real *weights, isize ldw) {
+                        isize d, isize e, Mask mask, real *out, int rows, real *weights,
+                        isize ldw) {
     const real *t = exp_table();
     real S[KEYS * QUAD] __attribute__((aligned(64)));
     v4 peak = splat(MINUS_INFINITY), total = splat(0), bad = splat(0);
@@ -74,22 +89,26 @@ static real attend_quad(const real *U, const real *K, isize ldk, const real *V, 
             bad = note_bad(bad, s);
             top = vmax(top, s);
         }
+        if (mask.allowed || mask.added) top = mask_quad(S, first, keys, mask, peak);
         for (int r = 0; weights && r < rows; r++)
             for (i = 0; i < keys; i++) weights[r * ldw + first + i] = S[i * QUAD + r];
-        v4 shrink = exp_small(t, peak - top);
+        v4 base = select((m4)(top == splat(MINUS_INFINITY)), splat(0), top);
+        v4 shrink = exp_small(t, peak - base);
         peak = top;
         total *= shrink;
         for (i = 0; i < keys; i++) {
-            v4 w = exp_small(t, LOAD(S + i * QUAD) - top);
+            v4 w = exp_small(t, LOAD(S + i * QUAD) - base);
             STORE(S + i * QUAD, w);
             total += w;
         }
         quad_sum(S, keys, V + first * ldv, ldv, e, out, shrink);
     }
-    for (int r = 0; r < QUAD; r++) scale_row(out + r * e, e, 1 / total[r]);
-    for (int r = 0; weights && r < rows; r++) {
-        exp_and_sum(weights + r * ldw, weights + r * ldw, n, peak[r]);
-        scale_row(weights + r * ldw, n, 1 / total[r]);
+    for (int r = 0; r < QUAD; r++) {
+        real share = total[r] > 0 ? 1 / total[r] : 0;
+        scale_row(out + r * e, e, share);
+        if (!weights || r >= rows) continue;
+        exp_and_sum(weights + r * ldw, weights + r * ldw, n, safe_peak(peak[r]));
+        scale_row(weights + r * ldw, n, share);
     }
     return hsum(bad) + note_row(out, QUAD * e);
 }
@@ -98,6 +117,8 @@ typedef struct {
     const Array *a;                    /* the arrays of the call, by heads_q, ... */
     isize queries, keys, heads, width; /* width = D / H */
     int every;                         /* whether to compute heads with gain 0 */
+    Visible seen;                      /* the keys that all queries see */
+    int blind;                         /* whether they see none, so that all weights are 0 */
 } Heads;
 
 static const real *data(const Heads *h, int which) { return (const real *)h->a[which].data; }
@@ -130,16 +151,16 @@ static real attend_heads(const Heads *h, const real *U, isize rows, real *averag
           dv = len(&h->a[heads_v], 1);
     real bad = 0, *weights = (real *)h->a[heads_weights].data;
     int some = FULL && given(&h->a[heads_weights]);
-    Visible all = {{0, 0, 0, 0}, 0, 0, 0, h->keys};
     if (FULL && !some && rows < QUAD - 1) {
         for (isize r = 0; r < rows; r++)
-            bad += attend_one(U + r * dk, k, ldk, v, ldv, h->keys, dk, dv, 1, all.mask,
+            bad += attend_one(U + r * dk, k, ldk, v, ldv, h->keys, dk, dv, 1, h->seen.mask,
                               average + r * dv, 0);
     } else if (some || rows <= QUAD) {
         isize ldw = some ? ld(h, heads_weights) : 0;
         for (isize r = 0; r < rows; r += QUAD)
-            bad += attend_quad(U + r * dk, k, ldk, v, ldv, h->keys, dk, dv, average + r * dv,
-                               (int)min_size(QUAD, rows - r), some ? weights + r * ldw : 0, ldw);
+            bad += attend_quad(U + r * dk, k, ldk, v, ldv, h->keys, dk, dv, h->seen.mask,
+                               average + r * dv, (int)min_size(QUAD, rows - r),
+                               some ? weights + r * ldw : 0, ldw);
     } else {
         Attention a = {.q = U,
                        .K = k,
@@ -155,7 +176,7 @@ static real attend_heads(const Heads *h, const real *U, isize rows, real *averag
                        .scale = 1,
                        .out = average,
                        .stats = 0};
-        bad = attend_many(&a, &all, rest);
+        bad = attend_many(&a, &h->seen, rest);
     }
     return bad;
 }
@@ -181,7 +202,7 @@ static real run(Heads *h, real scale, real *workspace) {
     for (isize i = 0; i < h->queries; i++) {
         for (isize j = 0; j < h->heads; j++) {
             real *part = row + j * h->width;
-            if (!counts(h, i, j)) {
+            if (h->blind || !counts(h, i, j)) {
                 fill(part, h->width, 0);
                 continue;
             }
@@ -195,6 +216,16 @@ static real run(Heads *h, real scale, real *workspace) {
         bad += note_row(out, columns);
     }
     return bad;
+}
+
+static int sees_nothing(const Visible *seen) {
+    const Mask *mask = &seen->mask;
+    if (!mask->allowed && !mask->added) return 0;
+    for (isize i = 0; i < seen->keys; i++)
+        if (mask->added ? mask->added[i * mask->key_step] != MINUS_INFINITY
+                        : mask->allowed[i * mask->key_step] != 0)
+            return 0;
+    return 1;
 }
 
 static int is_matrix(const Array *a, isize rows, isize columns) {
@@ -211,7 +242,9 @@ Status KERNEL(heads)(Call *call) {
                len(&a[heads_k], 2),
                call->size[heads_heads],
                0,
-               !FULL || given(&a[heads_weights]) || !given(&a[heads_gain])};
+               !FULL || given(&a[heads_weights]) || !given(&a[heads_gain]),
+               {{0, 0, 0, 0}, 0, 0, 0, 0},
+               0};
     if (h.heads < 1 || d % h.heads) return wrong(call, "heads: shapes differ");
     h.width = d / h.heads;
     if (!is_matrix(&a[heads_w_q], len(&a[heads_q], 1), d) || !is_matrix(&a[heads_w_k], dk, d) ||
@@ -225,6 +258,14 @@ Status KERNEL(heads)(Call *call) {
         ((given(&a[heads_weights]) && !is_matrix(&a[heads_weights], rows, h.keys)) ||
          (given(&a[heads_gain]) && !is_matrix(&a[heads_gain], h.queries, h.heads))))
         return wrong(call, "heads: the weights or the gain do not fit");
+    Array none = {.kind = ABSENT};
+    Limits limits = {&a[heads_mask], &none, 0, 0, 0};
+    Batch batch;
+    batch_start(&batch, &a[heads_out], 2);
+    if (!limits_batch(&limits, &batch, 1, h.keys))
+        return wrong(call, "heads: the mask does not fit");
+    h.seen = visible_now(&limits, &batch, h.keys);
+    h.blind = sees_nothing(&h.seen);
     isize size =
         round_up(rows, QUAD) * (dk + dv) + d + (rows <= QUAD ? 0 : attend_many_workspace(dk, dv));
     real *workspace = workspace_get((usize)size * sizeof(real));

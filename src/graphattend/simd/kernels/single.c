@@ -69,15 +69,18 @@ Status KERNEL(attend_one)(Call *call) {
     if (len(out, 1) != e) return wrong(call, "attend_one: out and v differ in their last axis");
     Batch batch;
     batch_start(&batch, out, 1);
+    Array none = {.kind = ABSENT};
+    Limits limits = {&call->array[attend_one_mask], &none, 0, 0, 0};
     if (batch_add(&batch, out, 1) < 0 || batch_add(&batch, q, 1) < 0 ||
-        batch_add(&batch, k, 2) < 0 || batch_add(&batch, v, 2) < 0)
+        batch_add(&batch, k, 2) < 0 || batch_add(&batch, v, 2) < 0 ||
+        !limits_batch(&limits, &batch, 1, n))
         return wrong(call, "attend_one: leading axes do not broadcast");
-    Mask none = {0, 0, 0, 0};
     real bad = 0;
     void *state = work_begin((double)batch.count * (double)n * (double)(d + e));
     for (isize b = 0; b < batch.count; b++, batch_next(&batch))
         bad += attend_one((const real *)batch.at[1], (const real *)batch.at[2], step(k, 2),
-                          (const real *)batch.at[3], step(v, 2), n, d, e, scale, none,
+                          (const real *)batch.at[3], step(v, 2), n, d, e, scale,
+                          visible_now(&limits, &batch, n).mask,
                           (real *)batch.at[0], 0);
     work_end(state);
     return finished(bad);
