@@ -161,7 +161,7 @@ class Attention(Mechanism):
             options: dict[str, Any] = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
             with simd.num_threads(threads):
                 return self.forward(query, keys, values, **options, training=training, rng=rng)
-        if training is False:
+        if training is False and simd._kernels is not None:
             fast: Any = None
             if attn_mask is None and metadata is None and need_weights is False:  # the most frequent call
                 if not isinstance(keys, Prepared):
