@@ -77,7 +77,8 @@ def cells(results: Results, kind: str, key: str, runtime: str) -> dict[str, Cell
         "with weights": Cell(_over(_seconds(results, name, runtime, "weights"), ours), WEIGHTS_LIMIT),
     }
     if kind == "mechanism":
-        found["weights alone"] = Cell(_over(_seconds(results, name, runtime, "attention_weights"), ours), WEIGHTS_LIMIT)
+        for what, contender in (("weights alone", "attention_weights"), ("masked", "masked"), ("prepared", "prepared")):
+            found[what] = Cell(_over(_seconds(results, name, runtime, contender), ours), WEIGHTS_LIMIT)
     backward = _over(_seconds(results, name, runtime, "backward"), ours)
     found["backward"] = Cell(None if backward is None else backward - 1, BACKWARD_LIMIT)
     if kind == "attend":

@@ -256,17 +256,22 @@ def passes(forward: Call, others: dict[str, Call]) -> dict[str, Call]:
 
 
 def mechanism(key: str) -> Workload:
-    """A mechanism's own example (forward, with weights, only weights, with gradients), and dot products for comparison.
+    """A mechanism's own example in every kind of call (with weights, a mask, prepared keys, …), and dot products.
 
     "reading" reads every input number once, as every implementation has to.
     """
     attn, call = example(key)
     plain, dots = example("scaled_dot_product")
     about = {name: call[name] for name in ("query", "keys", "metadata") if name in call}
+    mask = np.arange(len(call["keys"])) % 5 > 0
+    prepared = {name: a for name, a in call.items() if name != "values"}
+    prepared["keys"] = attn.prepare(call["keys"], call["values"])
     others: dict[str, Call] = {
         "sdpa": lambda: plain.forward(**dots),
         "weights": lambda: attn.forward(**call, need_weights=True),
         "attention_weights": lambda: attn.attention_weights(**about),
+        "masked": lambda: attn.forward(**call, attn_mask=mask),
+        "prepared": lambda: attn.forward(**prepared),
         "backward": lambda: attn.vjp(**call)[1](np.ones(DIM, F32)),
     }
     if hasattr(attn, "_routes"):

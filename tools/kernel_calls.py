@@ -120,6 +120,15 @@ def heads_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any
         {**batch, "key": _with(batch["key"], (0, 5, 1), np.nan), "value": _with(batch["value"], (1, 5), np.nan)},
         {"num_heads": 2, "key_padding_mask": seen},
     )
+    one = {"query": n(1, 8), "key": n(9, 6), "value": n(9, 5), "parameters": p}
+    hidden = one | {"key": _with(one["key"], (4, 1), np.nan)}
+    seen = np.arange(9) != 4
+    for given, name in ((one, "one query"), (hidden, "one query, hidden NaN")):
+        for need_weights in (False, True):
+            more = {"num_heads": 2, "need_weights": need_weights}
+            yield f"{name}, mask{', weights' * need_weights}", given, {"attn_mask": seen[None], **more}
+    yield "one query, added mask", one, {"num_heads": 2, "attn_mask": _with(n(1, 9), (0, 4), -np.inf)}
+    yield "one query, nothing seen", one, {"num_heads": 2, "attn_mask": np.zeros((1, 9), bool)}
 
 
 def graph_calls(n: Numbers) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
