@@ -80,8 +80,7 @@ Status KERNEL(attend_one)(Call *call) {
     for (isize b = 0; b < batch.count; b++, batch_next(&batch))
         bad += attend_one((const real *)batch.at[1], (const real *)batch.at[2], step(k, 2),
                           (const real *)batch.at[3], step(v, 2), n, d, e, scale,
-                          visible_now(&limits, &batch, n).mask,
-                          (real *)batch.at[0], 0);
+                          visible_now(&limits, &batch, n).mask, (real *)batch.at[0], 0);
     work_end(state);
     return finished(bad);
 }
