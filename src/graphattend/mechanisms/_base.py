@@ -22,7 +22,7 @@ from ._builder import Builder
 from ._gradients import Arrays, Gradients, VjpResult
 from ._hidden import apart, visible_nodes, without_rubbish
 from ._mechanism import Mechanism
-from ._prepared import Prepared, prepare
+from ._prepared import Prepared, parts, prepare
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -188,7 +188,7 @@ class Attention(Mechanism):
 
     def _fused_options(self, query: Any, keys: Any, values: Any, mask: Any, metadata: Any, need_weights: bool) -> Any:
         """Run `forward` with options in a few kernel calls on unchecked arguments, or return None."""
-        k, v = _parts(self, keys, values)
+        k, v = parts(self, keys, values)
         row = None if mask is None else _one_query.row_mask(mask, query, k)
         if v is None or (row is None) is not (mask is None):
             return None
@@ -247,7 +247,7 @@ class Attention(Mechanism):
         Returns:
             The weights, (..., [H,] M, N), or (..., [H,] N) for a single query.
         """
-        k = _parts(self, keys, None)[0]
+        k = parts(self, keys, None)[0]
         row = None if attn_mask is None else _one_query.row_mask(attn_mask, query, k)
         if (row is None) is (attn_mask is None):
             fast = self._fused_weights(query, k, None, metadata, row)
@@ -499,10 +499,3 @@ class Attention(Mechanism):
                 return pull(grad_output, grad_weights)
 
         return out, pullback
-
-
-def _parts(attn: Attention, keys: object, values: object) -> tuple[Any, Any]:
-    """Return the keys and values, taken from a `Prepared` of `attn` if one was passed."""
-    if type(keys) is Prepared and keys.attn is attn and values is None:
-        return keys.keys, keys.values
-    return keys, values

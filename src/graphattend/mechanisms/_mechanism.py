@@ -25,7 +25,7 @@ A mechanism may also override:
     _attend(graph, …, call)     the pass over a whole graph (in `_base`)
     _single_scores(query, keys, metadata)  the rows and options of one query, for the kernel of a few queries
     _fused(query, keys, values) the forward pass in one kernel call, for unchecked arguments; `_fused_weights` also
-                                returns the weights, `_fused_metadata` takes metadata
+                                returns the weights, `_fused_metadata` takes metadata, `_fused_masked` a mask
     _single_vjp(query, keys, metadata)  the rows and options of one query with the pullback, for gradients in two calls
 """
 

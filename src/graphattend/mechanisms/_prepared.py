@@ -82,3 +82,10 @@ def prepare(attn: Mechanism, keys: ArrayLike, values: ArrayLike) -> Prepared:
         (_, p_k, p_v), _ = attn._project(k[..., :1, :], k, v, attn._params(k.dtype))
     # Kernels are fastest if each head is contiguous.
     return Prepared(attn, k, v, tuple(np.ascontiguousarray(a) if isinstance(a, np.ndarray) else a for a in (p_k, p_v)))
+
+
+def parts(attn: Mechanism, keys: object, values: object) -> tuple[Any, Any]:
+    """Return the keys and values, taken from a `Prepared` of `attn` if one was passed."""
+    if type(keys) is Prepared and keys.attn is attn and values is None:
+        return keys.keys, keys.values
+    return keys, values
