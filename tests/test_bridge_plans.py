@@ -253,6 +253,17 @@ def test_results_that_are_not_what_they_were_are_asked_for_in_full(later):
     assert plan.run() is False
 
 
+@pytest.mark.with_kernels
+@pytest.mark.parametrize("key", ["scaled_dot_product", "multi_head", "hyperbolic"])
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_matrix_of_one_query_is_bound(key, prepared):
+    attn, rng = ga.create(key, D), np.random.default_rng(0)
+    query, keys, values = ((0.1 * rng.standard_normal((n, D))).astype(np.float32) for n in (1, N, N))
+    given = {"keys": attn.prepare(keys, values)} if prepared else {"keys": keys, "values": values}
+    out = np.empty((1, D), np.float32)
+    assert plans.bound_call(attn.forward, {"query": query, **given}, (out,), (query,)) is not None
+
+
 def test_prepared_keys_are_bound_for_their_own_mechanism_alone():
     attn, other = ga.create("multi_head", D, num_heads=2), ga.create("multi_head", D, num_heads=2, seed=1)
     rng = np.random.default_rng(0)

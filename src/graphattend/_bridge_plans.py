@@ -16,6 +16,7 @@ import numpy as np
 
 from ._bridge_questions import JavaScriptFunction
 from .mechanisms._base import Attention
+from .mechanisms._one_query import only_row
 from .mechanisms._prepared import Prepared
 from .simd.bound import Bound, bind
 
@@ -137,11 +138,19 @@ def bound_call(
     if any(value is not None and value is not False for name, value in arguments.items() if name not in _PLAIN):
         return None
     query, keys, values = (arguments.get(name) for name in ("query", "keys", "values"))
+    call = _bound(attn, query, keys, values, outputs[0], given)
+    row = only_row(query)
+    return call if call is not None or row is None else _bound(attn, row, keys, values, outputs[0][0], given)
+
+
+def _bound(
+    attn: Attention, query: Any, keys: Any, values: Any, out: np.ndarray, given: tuple[np.ndarray, ...]
+) -> Bound | None:
     if type(keys) is not Prepared:  # as `forward` asks: a state of linear attention has a pass of its own
-        return bind(lambda: attn._fused(query, keys, values), outputs[0], given)
+        return bind(lambda: attn._fused(query, keys, values), out, given)
     if values is not None or keys.attn is not attn:
         return None
-    return bind(lambda: attn._fused_prepared(query, keys), outputs[0], given)
+    return bind(lambda: attn._fused_prepared(query, keys), out, given)
 
 
 def repeatable(args: Iterable[Any], options: Mapping[str, Any] | None) -> bool:

@@ -175,11 +175,38 @@ def test_masked_and_prepared_calls_skip_the_checked_pass(key: str, monkeypatch: 
 
     monkeypatch.setattr(ga.Attention, "_check", refuse)
     assert attn.forward(q, prepared, **inputs).shape == (8,)
+    assert attn.forward(q[None], k, v, **inputs).shape == (1, 8)
     for given in ((k, v), (prepared,)) if key != "linear" else ((k, v),):  # linear checks whether a state was streamed
         assert attn.forward(q, *given, attn_mask=mask, **inputs).shape == (8,)
+        assert attn.forward(q[None], *given, attn_mask=mask, **inputs).shape == (1, 8)
         assert len(attn.forward(q, *given, attn_mask=mask, need_weights=True, **inputs)) == 2
         if key != "cross_space":  # the checked pass checks the latent keys, which the weights do not need
             assert attn.attention_weights(q, given[0], attn_mask=mask, **inputs).shape[-1] == len(k)
+
+
+@pytest.mark.with_kernels
+@pytest.mark.parametrize(("key", "options"), [*CASES, ("linear", {})])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_matrix_of_one_query_is_one_query(key: str, options: dict[str, Any], masked: bool) -> None:
+    attn, inputs = case(key, options, np.float64)
+    q, k, v = inputs.pop("query"), inputs.pop("keys"), inputs.pop("values")
+    mask = np.arange(len(k)) % 3 > 0
+    prepared, found = attn.prepare(k, v), []
+    for query, seen in ((q, mask), (q[None], mask[None])):
+        more = inputs | ({"attn_mask": seen} if masked else {})
+        out, weights = attn.forward(query, k, v, need_weights=True, **more)
+        parts = [out, weights, attn.forward(query, k, v, **more), attn.forward(query, prepared, **more)]
+        parts.append(attn.attention_weights(query, k, **more))
+        y, pull = attn.vjp(query, k, v, **more)
+        for c in (pull(np.cos(np.arange(float(y.size))).reshape(y.shape)), pull(y, np.cos(weights))):
+            parts += [y, c.query, c.keys, c.values, *c.parameters.values(), *c.metadata.values()]
+        found.append(parts)
+    heads = () if attn.heads is None else (attn.heads,)
+    assert [x.shape for x in found[0][1:3]] == [(*heads, 19), found[0][0].shape]
+    assert [x.shape for x in found[1][1:3]] == [(*heads, 1, 19), (1, *found[0][0].shape)]
+    for one, matrix in zip(*found, strict=True):
+        assert matrix.ndim - one.ndim in (0, 1)
+        np.testing.assert_allclose(matrix.reshape(one.shape), one, rtol=0, atol=1e-11 * max(1, np.abs(one).max()))
 
 
 @pytest.mark.parametrize("key", [*KEYS, "linear"])

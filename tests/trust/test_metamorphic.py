@@ -60,8 +60,8 @@ def per_key(metadata, change):
     return dataclasses.replace(map_metadata(metadata, change), **latent)
 
 
-def close(found, wanted, tolerance=1e-8):
-    size = max(1e-12, np.abs(wanted).max(initial=0))
+def close(found, wanted, tolerance=1e-8, size=1e-12):
+    size = max(size, np.abs(wanted).max(initial=0))
     np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance * size)
 
 
@@ -100,8 +100,10 @@ def test_hidden_keys_may_hold_anything(key, seed):
     again, others = call(attn, spoilt, "vjp", attn_mask=seen)
     close(again, wanted)
     a, b = gradients(g), others(g)
+    # Where one key is seen, the gradient of the query is the rounding error of larger terms that cancel.
+    size = np.abs(a.values).max()
     for one, other in ((a.query, b.query), (a.keys, b.keys), (a.values, b.values)):
-        close(other, one, 1e-7)
+        close(other, one, 1e-7, max(size, 1e-12))
         assert np.isfinite(other).all()
     assert not b.keys[~seen].any() or moves(attn)
 

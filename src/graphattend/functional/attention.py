@@ -258,7 +258,9 @@ def _logsumexp(s: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         return np.asarray(np.log(total) + top[..., 0], dtype=s.dtype)
 
 
-def _in_one_call(query: ArrayLike, key: ArrayLike, value: ArrayLike, scale: Any) -> np.ndarray | None:
+def _in_one_call(
+    query: ArrayLike, key: ArrayLike, value: ArrayLike, attn_mask: ArrayLike | None, scale: Any
+) -> np.ndarray | None:
     """Compute attention for a query (D,) or (M, D) in one kernel call, which checks its arguments.
 
     Returns None if the kernel does not support the arguments.
@@ -270,7 +272,10 @@ def _in_one_call(query: ArrayLike, key: ArrayLike, value: ArrayLike, scale: Any)
         scale = dim**-0.5
     elif type(scale) is not float or not math.isfinite(scale):
         return None
-    return simd.single(query, key, value, dim, scale, True)
+    if attn_mask is None:
+        return simd.single(query, key, value, dim, scale, True)
+    mask = simd.plain_mask(attn_mask, query, key)
+    return None if mask is None else simd.single(query, key, value, dim, scale, True, mask)
 
 
 @differentiable(_scaled_dot_product_attention_vjp)
@@ -328,13 +333,13 @@ def scaled_dot_product_attention(
         >>> ga.functional.scaled_dot_product_attention(np.array([10.0, 0.0]), keys, keys, scale=1.0).round(3)
         array([1., 0.])
     """
-    plain = attn_mask is None and softcap is None and score_mod is None and type(dropout_p) is float and not dropout_p
+    plain = softcap is None and score_mod is None and type(dropout_p) is float and not dropout_p
     if plain and rng is None and is_causal is enable_gqa is return_weights is return_lse is False:
-        fast = _in_one_call(query, key, value, scale)
+        fast = _in_one_call(query, key, value, attn_mask, scale)
         if fast is None and not all(isinstance(x, np.ndarray) and x.dtype.kind == "f" for x in (query, key, value)):
             # Convert lists and integers first, so that they give the same bits as the equal floating-point arrays.
             query, key, value = as_floats(("query", "key", "value"), query, key, value)
-            fast = _in_one_call(query, key, value, scale)
+            fast = _in_one_call(query, key, value, attn_mask, scale)
         if fast is not None:
             return fast
     return _scaled_dot_product_attention_vjp(

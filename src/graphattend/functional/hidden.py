@@ -47,7 +47,12 @@ def unseen(seen: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def without_unseen(x: np.ndarray, mask: np.ndarray, heads: bool = False) -> np.ndarray:
-    """Replace keys or values (..., N, D) that the mask (..., [H,] M, N) hides from every query by zeros."""
+    """Replace keys or values (..., N, D) that the mask (..., [H,] M, N) hides from every query by zeros.
+
+    Returns `x` itself if it contains no `rubbish`.
+    """
+    if not holds_rubbish(x):
+        return x
     seen = np.atleast_2d(seen_pairs(mask))
     if heads and seen.ndim > 2:
         seen = seen.any(axis=-3)

@@ -268,7 +268,9 @@ def _no_pullback(g: np.ndarray) -> tuple[Any, ...]:
     raise AssertionError("a pass without gradients was asked for")
 
 
-def _in_one_call(query: ArrayLike, key: ArrayLike, value: ArrayLike, parameters: Any, heads: Any) -> np.ndarray | None:
+def _in_one_call(
+    query: ArrayLike, key: ArrayLike, value: ArrayLike, parameters: Any, heads: Any, attn_mask: ArrayLike | None
+) -> np.ndarray | None:
     """Compute the output for a query (D,) in one kernel call that folds the projections, or return None.
 
     Returns None if the kernel does not support the arguments.
@@ -282,7 +284,11 @@ def _in_one_call(query: ArrayLike, key: ArrayLike, value: ArrayLike, parameters:
         return None
     if b_k is not None and b_k.shape != w_q.shape[1:]:  # softmax ignores b_k, so the kernel does not check it
         return None
-    return simd.multi_head_single(query, key, value, parameters, heads, (w_q.shape[1] // heads) ** -0.5, True)
+    mask = None if attn_mask is None else simd.plain_mask(attn_mask, query, key)
+    if (mask is None) is not (attn_mask is None):
+        return None
+    scale = (w_q.shape[1] // heads) ** -0.5
+    return simd.multi_head_single(query, key, value, parameters, heads, scale, True, mask=mask)
 
 
 def _join_masks(
@@ -361,8 +367,8 @@ def multi_head_attention(
         >>> ga.functional.multi_head_attention(x, x, x, eye, num_heads=2).shape
         (1, 3, 4)
     """
-    if attn_mask is key_padding_mask is None and need_weights is False:
-        fast = _in_one_call(query, key, value, parameters, num_heads)
+    if key_padding_mask is None and need_weights is False:
+        fast = _in_one_call(query, key, value, parameters, num_heads, attn_mask)
         if fast is not None:
             return fast
     return _multi_head_attention(

@@ -22,6 +22,7 @@ from ._builder import Builder
 from ._gradients import Arrays, Gradients, VjpResult
 from ._hidden import apart, visible_nodes, without_rubbish
 from ._mechanism import Mechanism
+from ._one_query import only_row
 from ._prepared import Prepared, parts, prepare
 
 
@@ -161,17 +162,14 @@ class Attention(Mechanism):
             options: dict[str, Any] = {"attn_mask": attn_mask, "metadata": metadata, "need_weights": need_weights}
             with simd.num_threads(threads):
                 return self.forward(query, keys, values, **options, training=training, rng=rng)
-        if training is False and simd._kernels is not None:
-            fast: Any = None
-            if attn_mask is None and metadata is None and need_weights is False:  # the most frequent call
-                if not isinstance(keys, Prepared):
-                    fast = self._fused(query, keys, values)
-                elif values is None and keys.attn is self:
-                    fast = self._fused_prepared(query, keys)
-            elif need_weights is False or need_weights is True:
-                fast = self._fused_options(query, keys, values, attn_mask, metadata, need_weights)
+        if training is False and simd._kernels is not None and (need_weights is True or need_weights is False):
+            fast = self._fused_call(query, keys, values, attn_mask, metadata, need_weights)
             if fast is not None:
                 return fast
+            row = only_row(query)
+            fast = None if row is None else self._fused_call(row, keys, values, attn_mask, metadata, need_weights)
+            if fast is not None:
+                return (fast[0][None], fast[1][..., None, :]) if need_weights else fast[None]
         call = PLAIN if need_weights is training is False else Call.checked(need_weights, training, rng)
         if isinstance(keys, Prepared):
             x = self._check_prepared(query, keys, values, attn_mask, metadata, call)
@@ -186,16 +184,20 @@ class Attention(Mechanism):
 
     __call__ = forward
 
-    def _fused_options(self, query: Any, keys: Any, values: Any, mask: Any, metadata: Any, need_weights: bool) -> Any:
-        """Run `forward` with options in a few kernel calls on unchecked arguments, or return None."""
+    def _fused_call(self, query: Any, keys: Any, values: Any, mask: Any, metadata: Any, need_weights: bool) -> Any:
+        """Run `forward` in a few kernel calls on unchecked arguments, or return None if it does not apply."""
+        if mask is metadata is None and not need_weights:  # the most frequent call
+            if not isinstance(keys, Prepared):
+                return self._fused(query, keys, values)
+            return self._fused_prepared(query, keys) if values is None and keys.attn is self else None
         k, v = parts(self, keys, values)
-        row = None if mask is None else _one_query.row_mask(mask, query, k)
-        if v is None or (row is None) is not (mask is None):
+        seen = None if mask is None else simd.plain_mask(mask, query, k)
+        if v is None or (seen is None) is not (mask is None):
             return None
         if need_weights:
-            return self._fused_weights(query, k, v, metadata, row)
-        if row is not None:
-            return self._fused_masked(query, k, v, metadata, row)
+            return self._fused_weights(query, k, v, metadata, seen)
+        if seen is not None:
+            return self._fused_masked(query, k, v, metadata, seen)
         return self._fused_metadata(query, k, v, metadata)
 
     def _run_apart(self, x: Inputs, call: Call) -> tuple[Any, Any, Any]:
@@ -247,12 +249,13 @@ class Attention(Mechanism):
         Returns:
             The weights, (..., [H,] M, N), or (..., [H,] N) for a single query.
         """
-        k = parts(self, keys, None)[0]
-        row = None if attn_mask is None else _one_query.row_mask(attn_mask, query, k)
-        if (row is None) is (attn_mask is None):
-            fast = self._fused_weights(query, k, None, metadata, row)
+        k, only = parts(self, keys, None)[0], only_row(query)
+        row = query if only is None else only
+        seen = None if attn_mask is None else simd.plain_mask(attn_mask, row, k)
+        if (seen is None) is (attn_mask is None):
+            fast = self._fused_weights(row, k, None, metadata, seen)
             if fast is not None:
-                return fast[1]
+                return fast[1] if only is None else fast[1][..., None, :]
         call = Call(need_weights=True)
         if isinstance(keys, Prepared):
             x = self._check_prepared(query, keys, None, attn_mask, metadata, call)._replace(v=None)
@@ -304,12 +307,14 @@ class Attention(Mechanism):
         call: Call,
     ) -> VjpResult:
         """Return the output, the weights (or None) and the pullback from one forward pass."""
-        row = None if mask is None else _one_query.row_mask(mask, query, keys)
-        if (row is None) is (mask is None) and call.training is False:
-            fast = self._fused_vjp(query, keys, values, metadata, row)
+        only = only_row(query)
+        row = query if only is None else only
+        seen = None if mask is None else simd.plain_mask(mask, row, keys)
+        if (seen is None) is (mask is None) and call.training is False:
+            fast = self._fused_vjp(row, keys, values, metadata, seen)
             if fast is not None:
                 again = lambda: self._vjp_checked(query, keys, values, mask, metadata, call)  # noqa: E731
-                return _one_query.result(self, fast, metadata, again)
+                return _one_query.result(self, fast, metadata, again, rows=only is not None)
         return self._vjp_checked(query, keys, values, mask, metadata, call)
 
     def _fused_vjp(

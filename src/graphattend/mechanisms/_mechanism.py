@@ -283,7 +283,7 @@ class Mechanism(Configured):
     ) -> tuple[Any, np.ndarray] | None:
         """Return the output (None without values) and the weights in one kernel call, or None if it does not apply.
 
-        `mask` is a `_one_query.row_mask`, the only argument that is checked.
+        `mask` is a `simd.plain_mask`, the only argument that is checked.
         """
         if not simd.is_single(query, keys, values, self.dim):
             return None
@@ -315,7 +315,7 @@ class Mechanism(Configured):
         return None if found is None else found[0]
 
     def _fused_masked(self, query: Any, keys: Any, values: Any, metadata: Any, mask: np.ndarray) -> np.ndarray | None:
-        """Return the output for a `_one_query.row_mask`, or None if it does not apply."""
+        """Return the output for a `simd.plain_mask`, or None if it does not apply."""
         found = None if simd._kernels is None else self._fused_weights(query, keys, values, metadata, mask)
         return None if found is None else found[0]
 

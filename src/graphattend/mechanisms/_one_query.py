@@ -58,23 +58,12 @@ class OneQuery(NamedTuple):
     adds: bool = True
 
 
-def row_mask(mask: Any, query: Any, keys: Any) -> np.ndarray | None:
-    """Return the mask (N,) of one query as a row (1, N), or None if it needs the checked pass."""
-    if type(mask) is not np.ndarray or type(query) is not np.ndarray or type(keys) is not np.ndarray:
-        return None
-    if query.ndim != 1 or keys.ndim != 2 or mask.shape != keys.shape[:1] or not mask.size:
-        return None
-    if mask.dtype != np.bool_ and (mask.dtype != query.dtype or not np.maximum.reduce(mask) < np.inf):
-        return None
-    return mask[None]
-
-
 def attend(
     attn: Mechanism, query: Any, keys: Any, values: Any, metadata: Any, mask: np.ndarray | None = None
 ) -> OneQuery | None:
     """Return the result of `_single_vjp`, or None if mechanism or arguments need the checked pass.
 
-    `mask` is a `row_mask`.
+    `mask` is a `simd.plain_mask`.
     """
     if values is None or not simd.is_single(query, keys, values, attn.dim):
         return None
@@ -128,14 +117,25 @@ def attend(
     return OneQuery(out[0], shown[0] if attn.heads is None else shown, pull)
 
 
-def result(attn: Mechanism, found: OneQuery, metadata: GraphMetadata | None, again: Again) -> VjpResult:
-    """Return output, weights and the pullback with checks."""
+def only_row(query: Any) -> Any:
+    """Return the query of a matrix (1, D) of one query, or None for anything else."""
+    return query[0] if type(query) is np.ndarray and query.ndim == 2 and len(query) == 1 else None
+
+
+def result(
+    attn: Mechanism, found: OneQuery, metadata: GraphMetadata | None, again: Again, *, rows: bool = False
+) -> VjpResult:
+    """Return output, weights and the pullback with checks; `rows` if the query was a matrix (1, D)."""
     out, weights, pull, adds = found
+    if rows:
+        out, weights = out[None], weights[..., None, :]
 
     def pullback(grad_output: ArrayLike, grad_weights: ArrayLike | None = None) -> Gradients:
         g, gw = cotangent(grad_output, "grad_output", out.shape, out.dtype), None
         if grad_weights is not None:
             gw = cotangent(grad_weights, "grad_weights", weights.shape, out.dtype)
+        if rows:
+            g, gw = g[0], None if gw is None else gw[..., 0, :]
         with silence():
             c = pull(g, gw, None)
         tested = () if c is None else (c.q, *c.parameters.values(), *c.metadata.values())
@@ -147,7 +147,8 @@ def result(attn: Mechanism, found: OneQuery, metadata: GraphMetadata | None, aga
             n: np.asarray(c.parameters[n], a.dtype) if n in c.parameters else np.zeros_like(a)
             for n, a in params.items()
         }
-        return Gradients(c.q, c.k, c.v, parameters, no_gradients(metadata, out.dtype, c.metadata))
+        by_query, by_metadata = c.q[None] if rows else c.q, no_gradients(metadata, out.dtype, c.metadata)
+        return Gradients(by_query, c.k, c.v, parameters, by_metadata)
 
     return out, weights, pullback
 

@@ -167,6 +167,23 @@ def is_single(query: Any, keys: Any, values: Any, dim: int) -> bool:
     return type(values) is np.ndarray and values.dtype == dtype and values.ndim == 2 and len(values) == len(keys)
 
 
+def plain_mask(mask: Any, query: Any, keys: Any) -> np.ndarray | None:
+    """Return a mask (N,), (1, N) or (M, N) of a query (D,) or queries (M, D) with two axes.
+
+    Returns None if the arrays are unusual or the mask is none of these.
+    """
+    if type(mask) is not np.ndarray or type(query) is not np.ndarray or type(keys) is not np.ndarray:
+        return None
+    if query.ndim not in (1, 2) or keys.ndim != 2 or not mask.size or mask.shape[-1:] != keys.shape[:1]:
+        return None
+    rows = 1 if query.ndim == 1 else len(query)
+    if mask.ndim > 2 or (mask.ndim == 2 and len(mask) not in (1, rows)):
+        return None
+    if mask.dtype != np.bool_ and (mask.dtype != query.dtype or not np.maximum.reduce(mask, axis=None) < np.inf):
+        return None
+    return mask if mask.ndim == 2 else mask[None]
+
+
 def single_with_weights(
     rows: np.ndarray, keys: np.ndarray, values: np.ndarray | None, options: Mapping[str, Any]
 ) -> tuple[Any, np.ndarray] | None:
