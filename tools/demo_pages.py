@@ -4,6 +4,7 @@ import atexit
 import base64
 import functools
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -25,6 +26,27 @@ DRAWN = "[...document.querySelectorAll('.edge')].map(e => [e.dataset.from, e.dat
 VIEWS = ["attention", "compare", "move", "geometry", "heads", "sparse", "search", "train", "speed", "guide"]
 Weights = dict[tuple[str, str], float]
 
+#: What a reader may prefer, the default first: by Playwright's name, the media feature, and Firefox's preference for it.
+PREFERENCES: dict[str, tuple[str, str, dict[str, int]]] = {
+    "color_scheme": (
+        "prefers-color-scheme",
+        "layout.css.prefers-color-scheme.content-override",
+        {"light": 1, "dark": 0},
+    ),
+    "reduced_motion": ("prefers-reduced-motion", "ui.prefersReducedMotion", {"no-preference": 0, "reduce": 1}),
+}
+
+#: Firefox's scrollbars take no space, as on phones and in Playwright's Chromium.
+OVERLAY = {"ui.useOverlayScrollbars": 1}
+
+#: Hash of the empty style that Playwright adds for each screenshot in Firefox, which reports that the policy blocks it.
+PLAYWRIGHTS_STYLE = base64.b64encode(hashlib.sha256(b"body {}").digest()).decode()
+
+AXE = Path(__file__).resolve().parent.parent / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SERIOUS = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
+  .filter(v => ['serious', 'critical'].includes(v.impact))
+  .map(v => `${v.id}: ${v.nodes.length} × ${v.nodes[0].html.slice(0, 160)} ${v.nodes[0].failureSummary.slice(0, 300)}`)"""
+
 
 @functools.cache
 def downloads() -> Path:
@@ -34,29 +56,67 @@ def downloads() -> Path:
     return folder
 
 
-def launch(playwright: Playwright) -> Browser:
-    """Launch Chromium, or Firefox if GRAPHATTEND_BROWSER names it."""
-    if os.environ.get("GRAPHATTEND_BROWSER") == "firefox":
-        return playwright.firefox.launch(executable_path=firefox.find(), downloads_path=downloads(), **browsers.FIREFOX)
-    return playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
+class Browsers:
+    """Opens pages in Chromium, or in Firefox if GRAPHATTEND_BROWSER names it.
+
+    Chromium emulates what a reader prefers; for Firefox, WebDriver BiDi does not, so each choice has a Firefox of its own.
+    """
+
+    def __init__(self, playwright: Playwright) -> None:
+        self.playwright = playwright
+        self.launched: dict[tuple[str, ...], Browser] = {}
+        self.emulates = os.environ.get("GRAPHATTEND_BROWSER") != "firefox"
+
+    def launch(self, choices: tuple[str, ...]) -> Browser:
+        """Launch Chromium, or a Firefox that prefers these."""
+        if self.emulates:
+            return self.playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
+        chosen = {name: values[choice] for (_, name, values), choice in zip(PREFERENCES.values(), choices, strict=True)}
+        options = browsers.FIREFOX | {"firefox_user_prefs": browsers.FIREFOX["firefox_user_prefs"] | OVERLAY | chosen}
+        return self.playwright.firefox.launch(executable_path=firefox.find(), downloads_path=downloads(), **options)
+
+    def new_page(self, **options: Any) -> Page:
+        """Open a page, as Playwright's browsers do."""
+        choices = tuple(options.get(kind, next(iter(values))) for kind, (_, _, values) in PREFERENCES.items())
+        key = () if self.emulates else choices
+        if key not in self.launched:
+            self.launched[key] = self.launch(choices)
+        page = self.launched[key].new_page(**options)
+        for (feature, _, _), choice in zip(PREFERENCES.values(), choices, strict=True):
+            assert page.evaluate(f"matchMedia('({feature}: {choice})').matches"), f"{feature} is not {choice}"
+        return page
+
+    def close(self) -> None:
+        """Close all browsers."""
+        for browser in self.launched.values():
+            browser.close()
 
 
-def opened(browser: Browser, address: str, complaints: list[str], **options: Any) -> Page:
+def opened(browser: Browsers, address: str, complaints: list[str], **options: Any) -> Page:
     """Open a page that records errors; service workers are blocked by default."""
     page = browser.new_page(**{"service_workers": "block", **options})
     page.set_default_timeout(60_000)
-    page.on(
-        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
-    )
-    page.on("pageerror", lambda error: complaints.append((error.stack or str(error))[:600]))
-    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+
+    def complain(text: str) -> None:
+        if PLAYWRIGHTS_STYLE not in text:
+            complaints.append(text)
+
+    page.on("console", lambda message: complain(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complain((error.stack or str(error))[:600]))
+    page.on("requestfailed", lambda request: complain(f"failed: {request.url}"))
 
     def local(request: Any) -> None:
         if not request.url.startswith((address, "blob:", "data:")):
-            complaints.append(f"elsewhere: {request.url}")
+            complain(f"elsewhere: {request.url}")
 
     page.context.on("request", local)
     return page
+
+
+def serious(page: Page) -> list[str]:
+    """Return axe's serious findings. Axe is evaluated, because the page's policy blocks scripts of others."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    return page.evaluate(SERIOUS)
 
 
 def settle(page: Page) -> None:

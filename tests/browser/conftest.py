@@ -1,13 +1,14 @@
-"""The demo, built and served, in a Chromium that reports every error and every request to other origins."""
+"""The demo, built and served, in a Chromium or Firefox that reports every error and every request to other origins."""
 
 import dataclasses
+import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import serve
-from demo_pages import Weights, drawn, launch, opened, settle
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from demo_pages import PREFERENCES, Browsers, Weights, drawn, go, opened, settle
+from playwright.sync_api import Page, expect, sync_playwright
 
 
 @pytest.fixture(scope="session")
@@ -21,10 +22,10 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Start a Chromium."""
+def browser() -> Iterator[Browsers]:
+    """Start a Chromium, or Firefox."""
     with sync_playwright() as playwright:
-        browser = launch(playwright)
+        browser = Browsers(playwright)
         yield browser
         browser.close()
 
@@ -47,7 +48,7 @@ class Start:
 
 
 @pytest.fixture(scope="session")
-def started(browser: Browser, address: str) -> Iterator[tuple[Page, list[str], Start]]:
+def started(browser: Browsers, address: str) -> Iterator[tuple[Page, list[str], Start]]:
     """Return a page, its complaints, and its start."""
     complaints: list[str] = []
     page = opened(browser, address, complaints)
@@ -72,6 +73,7 @@ def shared(started: tuple[Page, list[str], Start]) -> tuple[Page, list[str]]:
 def page(shared: tuple[Page, list[str]], address: str) -> Iterator[Page]:
     """Reset the page to its initial state; fail if it has complained by the end of the test."""
     page, complaints = shared
+    page.bring_to_front()  # a page that another test left open would have the focus
     page.evaluate("location.hash = '#'; location.hash = ''")
     expect(page.locator("#mechanism")).to_have_value("scaled_dot_product")
     expect(page.locator(".graph-name")).to_contain_text("Les Misérables")
@@ -81,3 +83,36 @@ def page(shared: tuple[Page, list[str]], address: str) -> Iterator[Page]:
     found = complaints.copy()
     complaints.clear()  # each test fails only for its own complaints
     assert found == []
+
+
+@pytest.fixture(scope="session")
+def start_like(browser: Browsers, shared: tuple[Page, list[str]], address: str) -> Callable[..., Page]:
+    """Return a function that opens a page beside the shared one for a reader who prefers something, and starts it once."""
+
+    @functools.cache
+    def start(**preferred: str) -> Page:
+        page = opened(browser, address, shared[1], **preferred)
+        page.goto(address)
+        settle(page)
+        return page
+
+    return start
+
+
+@pytest.fixture
+def preferring(browser: Browsers, page: Page, start_like: Callable[..., Page]) -> Iterator[Callable[..., Page]]:
+    """Return a function that returns the page as it is for a reader who prefers something."""
+
+    def choose(**preferred: str) -> Page:
+        if browser.emulates:
+            page.emulate_media(**preferred)
+            return page
+        if all(choice == next(iter(PREFERENCES[kind][2])) for kind, choice in preferred.items()):
+            return page
+        other = start_like(**preferred)
+        go(other, page.url.partition("#")[2])
+        settle(other)
+        return other
+
+    yield choose
+    page.emulate_media(**{kind: next(iter(values)) for kind, (_, _, values) in PREFERENCES.items()})

@@ -6,8 +6,8 @@ from pathlib import Path
 import export_les_miserables
 import numpy as np
 import pytest
-from demo_pages import after, drawn, native, same, settle, typed
-from playwright.sync_api import Browser, Page, expect
+from demo_pages import Browsers, after, drawn, native, same, settle, typed
+from playwright.sync_api import Page, expect
 
 import graphattend as ga
 from graphattend.analysis import analyze_file
@@ -169,7 +169,7 @@ def test_address_of_nonsense(page: Page) -> None:
     expect(page.locator("#neighbours h2")).to_have_text("Valjean attends to")
 
 
-def test_says_why_it_cannot_start(browser: Browser, address: str) -> None:
+def test_says_why_it_cannot_start(browser: Browsers, address: str) -> None:
     page = browser.new_page(service_workers="block")
     page.route("**/pyodide/pyodide.asm.*", lambda route: route.abort())
     page.goto(address)

@@ -12,14 +12,11 @@ from pathlib import Path
 import build_docs
 import numpy as np
 import pytest
-from demo_pages import opened
+from demo_pages import Browsers, opened, serious
 from docsite import moving
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-SERIOUS = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
-  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => n.html).join(' ')}`)"""
 POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
@@ -56,7 +53,7 @@ def docs(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Browser, docs: str) -> Iterator[Page]:
+def page(browser: Browsers, docs: str) -> Iterator[Page]:
     complaints: list[str] = []
     page = opened(browser, docs, complaints)
     yield page
@@ -106,7 +103,7 @@ def test_examples_find_their_data_and_say_what_a_page_lacks(page: Page, docs: st
     assert page.locator("live-example").count() == 0
 
 
-def test_search_and_pages_work_from_disk(browser: Browser, site: Path) -> None:
+def test_search_and_pages_work_from_disk(browser: Browsers, site: Path) -> None:
     complaints: list[str] = []
     page = opened(browser, "file:", complaints)
     page.goto((site / "search.html").as_uri() + "?q=hyperbolic")
@@ -133,15 +130,14 @@ def test_search_and_pages_work_from_disk(browser: Browser, site: Path) -> None:
         "benchmarks.html",
     ],
 )
-def test_axe_finds_nothing_serious(browser: Browser, docs: str, name: str, scheme: str) -> None:
-    page = browser.new_page(bypass_csp=True, color_scheme=scheme)
+def test_axe_finds_nothing_serious(browser: Browsers, docs: str, name: str, scheme: str) -> None:
+    page = browser.new_page(color_scheme=scheme)
     page.goto(f"{docs}{name}")
-    page.add_script_tag(path=str(AXE))
-    assert page.evaluate(SERIOUS) == []
+    assert serious(page) == []
     page.context.close()
 
 
-def test_nothing_is_wider_than_a_phone(browser: Browser, docs: str) -> None:
+def test_nothing_is_wider_than_a_phone(browser: Browsers, docs: str) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 800})
     for name in (
         "index.html",
@@ -169,7 +165,7 @@ def shadows(page: Page, selector: str, scrolled: float) -> tuple[bool, bool]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_what_can_be_scrolled_is_shaded_where_there_is_more(browser: Browser, docs: str, scheme: str) -> None:
+def test_what_can_be_scrolled_is_shaded_where_there_is_more(browser: Browsers, docs: str, scheme: str) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
     page.goto(f"{docs}errors.html")
     wide = ".table-wrapper:has(td:nth-child(4))"
@@ -204,7 +200,7 @@ def test_a_start_page_is_light(page: Page, docs: str, name: str) -> None:
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
 @pytest.mark.parametrize("name", [*moving.PICTURES])
-def test_pictures_move_unless_asked_not_to(browser: Browser, site: Path, name: str, motion: str) -> None:
+def test_pictures_move_unless_asked_not_to(browser: Browsers, site: Path, name: str, motion: str) -> None:
     page = browser.new_page(reduced_motion=motion)
     page.goto((site / "_images" / f"{name}.svg").as_uri())
     assert (page.evaluate("document.getAnimations().length") > 0) == (motion == "no-preference")

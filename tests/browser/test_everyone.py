@@ -1,10 +1,11 @@
 """Accessibility: keys for everything, and answers in time."""
 
 import json
+from collections.abc import Callable
 
 import numpy as np
-from demo_pages import after, as_links, go, native, same, typed
-from playwright.sync_api import Browser, Page, expect
+from demo_pages import Browsers, after, as_links, go, native, same, typed
+from playwright.sync_api import Page, expect
 
 
 def test_keys_reach_everything(page: Page) -> None:
@@ -29,15 +30,14 @@ def test_keys_reach_everything(page: Page) -> None:
     expect(page.locator("#neighbours h2")).not_to_have_text(before)
 
 
-def test_reduced_motion_goes_in_one_step(page: Page) -> None:
-    page.emulate_media(reduced_motion="reduce")
+def test_reduced_motion_goes_in_one_step(page: Page, preferring: Callable[..., Page]) -> None:
     go(page, "view=compare")
+    page = preferring(reduced_motion="reduce")
     page.get_by_role("button", name="Go to hyperbolic").click()
     expect(page.get_by_label("From scaled dot product to hyperbolic, as a number")).to_have_value("1")
-    page.emulate_media(reduced_motion="no-preference")
 
 
-def test_the_first_paint_needs_no_script(browser: Browser, address: str) -> None:
+def test_the_first_paint_needs_no_script(browser: Browsers, address: str) -> None:
     page = browser.new_page(service_workers="block")
     page.route("**/*.js", lambda route: route.abort())  # WebDriver BiDi cannot disable scripts
     asked: list[str] = []
@@ -49,7 +49,7 @@ def test_the_first_paint_needs_no_script(browser: Browser, address: str) -> None
     page.context.close()
 
 
-def test_the_first_answer_needs_few_small_files_and_no_python(browser: Browser, address: str) -> None:
+def test_the_first_answer_needs_few_small_files_and_no_python(browser: Browsers, address: str) -> None:
     page = browser.new_page(service_workers="block")
     page.route("**/pyodide/**", lambda route: None)
     page.route("**/worker.js", lambda route: None)

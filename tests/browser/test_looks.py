@@ -8,17 +8,17 @@ order of the page's parts, and the pictures without their letters, a few cells w
 import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import networkx as nx
 import numpy as np
 import pytest
-from demo_pages import VIEWS, go, packed, settle
+from demo_pages import VIEWS, go, packed, serious, settle
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 LOOKS = Path(__file__).parent / "looks"
 SHOTS = ROOT / "build" / "screenshots"
 WRITE = os.environ.get("GRAPHATTEND_LOOKS") == "write"
@@ -31,9 +31,6 @@ CELLS, MOST, MEAN = 20, 60, 6
 SMALL = """() => [...document.querySelectorAll('button, select, input, textarea, summary, nav a, a.button')].filter(e => {
   const box = (e.matches('label.button input') ? e.closest('label') : e).getBoundingClientRect();
   return box.width > 0 && (box.height < 24 || box.width < 24); }).map(e => e.outerHTML.slice(0, 120))"""
-SERIOUS = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
-  .filter(v => ['serious', 'critical'].includes(v.impact))
-  .map(v => `${v.id}: ${v.nodes.length} × ${v.nodes[0].html.slice(0, 160)} ${v.nodes[0].failureSummary.slice(0, 300)}`)"""
 PARTS = """() => [...document.querySelectorAll('header, nav, .side, main section, main figure, #share, footer')]
   .map(e => [e, e.getBoundingClientRect()]).filter(([e, box]) => box.width > 0 && box.height > 0)
   .map(([e, box]) => ({ name: e.id || e.ariaLabel || e.className || e.localName, left: box.left, width: box.width,
@@ -68,18 +65,12 @@ def address(view: str) -> str:
     return f"view={view}&{graph}{'&tour=3' if view == 'attention' else ''}"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def axe(shared: tuple[Page, list[str]]) -> None:
-    """Load axe into the page."""
-    shared[0].evaluate(AXE.read_text(encoding="utf-8"))
-
-
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_view(page: Page, view: str) -> None:
+def test_every_view(page: Page, preferring: Callable[..., Page], view: str) -> None:
     go(page, address(view))
     expect(page.get_by_text("Opening…")).to_have_count(0)
     settle(page)
-    found = {name: look(page, view, name) for name in LOOK}
+    found = {name: look(preferring(color_scheme=LOOK[name][0]), view, name) for name in LOOK}
     if WRITE:
         write(view, found)
     assert {name: parts for name, (parts, _) in found.items()} == read_parts(view)
@@ -92,7 +83,6 @@ def test_every_view(page: Page, view: str) -> None:
 def look(page: Page, view: str, name: str) -> tuple[list[list], np.ndarray]:
     """Return the page's parts in order, with places in sixths of the width, and thumbnails of the pictures."""
     scheme, width, height = LOOK[name]
-    page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": height})
     page.evaluate("new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{view} is wider than {width} pixels"
@@ -101,7 +91,7 @@ def look(page: Page, view: str, name: str) -> tuple[list[list], np.ndarray]:
     assert (ink - ground if scheme == "dark" else ground - ink) > 0.6
     assert page.evaluate(SMALL) == []
     if name != "phone":
-        assert page.evaluate(SERIOUS) == []
+        assert serious(page) == []
     if WRITE:
         SHOTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=SHOTS / f"{view}-{name}.png", full_page=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import demo
 import pytest
-from demo_pages import code_size, drawn, opened, settle
-from playwright.sync_api import Browser, expect
+from demo_pages import Browsers, code_size, drawn, opened, settle
+from playwright.sync_api import expect
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     return site
 
 
-def test_works_without_a_network_after_the_first_visit(browser: Browser, folder: Path) -> None:
+def test_works_without_a_network_after_the_first_visit(browser: Browsers, folder: Path) -> None:
     server = hosted(folder)
     home = f"http://127.0.0.1:{server.server_port}/"
     complaints: list[str] = []
@@ -63,7 +63,7 @@ def test_works_without_a_network_after_the_first_visit(browser: Browser, folder:
     page.context.close()
 
 
-def test_an_element_for_other_pages(browser: Browser, folder: Path) -> None:
+def test_an_element_for_other_pages(browser: Browsers, folder: Path) -> None:
     server = hosted(folder)
     home = f"http://127.0.0.1:{server.server_port}/"
     page = opened(browser, home, [])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_pages import after, copied_link, drawn, gallery, go, opened, same, saved, settle, typed
-from playwright.sync_api import Browser, Page, expect
+from demo_pages import Browsers, after, copied_link, drawn, gallery, go, opened, same, saved, settle, typed
+from playwright.sync_api import Page, expect
 
 import graphattend as ga
 from graphattend.analysis import analyze, make, scaled_latents
@@ -33,7 +33,7 @@ def by_name(graph: ga.NeighborGraph, weights: np.ndarray) -> dict[tuple[str, str
 
 
 @pytest.fixture(scope="module")
-def young(browser: Browser, address: str) -> Page:
+def young(browser: Browsers, address: str) -> Page:
     """Open a page whose Python never loads: its answers come from files and kernels."""
     page = opened(browser, address, [])
     page.route("**/pyodide/**", lambda route: None)
