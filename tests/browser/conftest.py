@@ -69,12 +69,17 @@ def shared(started: tuple[Page, list[str], Start]) -> tuple[Page, list[str]]:
     return started[:2]
 
 
+#: Moves the focus to the start of the page.
+TO_START = "document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex')"
+
+
 @pytest.fixture
 def page(shared: tuple[Page, list[str]], address: str) -> Iterator[Page]:
     """Reset the page to its initial state; fail if it has complained by the end of the test."""
     page, complaints = shared
     page.bring_to_front()  # a page that another test left open would have the focus
     page.evaluate("location.hash = '#'; location.hash = ''")
+    page.evaluate(TO_START)
     expect(page.locator("#mechanism")).to_have_value("scaled_dot_product")
     expect(page.locator(".graph-name")).to_contain_text("Les Misérables")
     expect(page.locator("nav [aria-current]")).to_have_text("Attention")

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 def test_keys_reach_everything(page: Page) -> None:
     page.keyboard.press("Tab")
+    expect(page.locator("nav a").first).to_be_focused()
     seen = set()
     for _ in range(70):
         tag = page.evaluate("(document.activeElement.closest('[id]') ?? document.body).id")
