@@ -116,6 +116,8 @@ def full(results: Results) -> str:
         "## Every mechanism, calls a second",
         "One query, 1 000 keys, 128 wide, validation included, as each mechanism's own example asks.",
         mechanism_table(results),
+        "In the next tables, the columns after the bound are times relative to the plain call. `masked` hides every fifth key,"
+        " and `prepared` passes the result of `prepare`. `backward` is forward pass and pullback, less a forward pass.",
         *mechanism_details(results),
     ]
     parts += [

@@ -222,8 +222,7 @@ Figures of the tests that go over everything at once. They are generated from th
 ## Every suite
 
 The last result of `make test-all`, in which each suite has all of its tests. `make test` runs the same suites except WebKit, with
-what takes longest left out. What failed is mended since: a native test compared this page with results that it did not
-show yet, and in Firefox, whose clock has whole milliseconds, an interrupted measurement kept NumPy's own loops.
+what takes longest left out. Suites that were run one by one have the commits that they were run on.
 
 {suites(read(SUITES))}
 
