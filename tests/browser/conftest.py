@@ -69,6 +69,8 @@ def shared(started: tuple[Page, list[str], Start]) -> tuple[Page, list[str]]:
     return started[:2]
 
 
+#: Playwright's default size of a page.
+SIZE = {"width": 1280, "height": 720}
 #: Moves the focus to the start of the page.
 TO_START = "document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex')"
 
@@ -78,6 +80,7 @@ def page(shared: tuple[Page, list[str]], address: str) -> Iterator[Page]:
     """Reset the page to its initial state; fail if it has complained by the end of the test."""
     page, complaints = shared
     page.bring_to_front()  # a page that another test left open would have the focus
+    page.set_viewport_size(SIZE)
     page.evaluate("location.hash = '#'; location.hash = ''")
     page.evaluate(TO_START)
     expect(page.locator("#mechanism")).to_have_value("scaled_dot_product")

@@ -1,4 +1,4 @@
-"""The documentation site in Chromium: examples that run, a strict policy, no other origins, search from disk, axe."""
+"""The documentation site in Chromium or Firefox: examples that run, a strict policy, no other origins, search from disk, axe."""
 
 import gzip
 import io
