@@ -139,6 +139,8 @@ REASONS = {
     " `dynamic_heads`, whose four heads are four times the multiply-adds, 55 of 71 of `graph_rope`, 52 of 63 of"
     " `hyperbolic`, 69 of 79 of `mixed_curvature`, 75 of 99 of `cross_space`, whose three passes read twice the numbers,"
     " and nearly all 121 of `linear`, whose features are 4.1 MFLOP, 70 µs at the peak loop's speed; dot products take 19",
+    "mechanisms forward, masked": "`linear` copies the keys and values that the mask shows, as its kernel has no mask"
+    "; `edge_featured` and `cross_space` took 1.1 to 1.5 times in the other runtimes of the same run",
     "mechanisms forward, of its experts": "natively, on a busy machine, the kernels of the two experts of `moe` take 77 of 107 µs"
     " and the calls of these kernels 7; the router takes 10, the check of fields that no chosen expert reads 4, the weighted"
     " sum 7. Each pass over the keys fills the second-level cache, so that Python's steps between take twice as long as alone",
