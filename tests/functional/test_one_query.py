@@ -1,4 +1,4 @@
-"""For a single query, function and class make the same kernel calls and the same multiply-adds."""
+"""For a single query, function and class make the same kernel calls and multiply-adds; masks are those of the formula."""
 
 import numpy as np
 import pytest
@@ -124,3 +124,32 @@ def test_arguments_of_one_query_are_checked():
         with pytest.raises(ga.AttentionError) as info:
             call()
         assert info.value.argument == argument
+
+
+@pytest.mark.parametrize("rows", [1, 2, 9, 40])
+@pytest.mark.parametrize("keys", [1, 3, 70])
+@pytest.mark.parametrize("kind", ["pairs", "keys", "none", "added", "strided"])
+def test_masks_of_queries_are_those_of_the_formula(rng: np.random.Generator, rows: int, keys: int, kind: str) -> None:
+    q, k, v = (rng.standard_normal(shape) for shape in ((rows, 5), (keys, 5), (keys, 3)))
+    k[0] *= 100  # hidden below, it would outweigh the other keys
+    seen = rng.random((rows, keys)) < 0.6
+    seen[:, 0] = False
+    mask = {
+        "pairs": seen,
+        "keys": seen[0],
+        "none": seen & False,
+        "added": np.where(seen, 0.5, -np.inf),
+        "strided": np.asfortranarray(seen),
+    }[kind]
+    pairs = np.broadcast_to(mask, seen.shape)
+    e = np.exp(q @ k.T / np.sqrt(5)) * (pairs if mask.dtype == bool else np.exp(pairs))
+    total = e.sum(axis=-1, keepdims=True)
+    expected = e / np.where(total > 0, total, 1) @ v
+    for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 1e-5)):
+        arrays = [x.astype(dtype) for x in (q, k, v)]
+        given = mask if mask.dtype == bool else mask.astype(dtype)
+        for found in (
+            ga.functional.scaled_dot_product_attention(*arrays, attn_mask=given),
+            ga.ScaledDotProductAttention(5).forward(*arrays, attn_mask=given),
+        ):
+            np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
