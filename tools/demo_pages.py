@@ -36,8 +36,9 @@ PREFERENCES: dict[str, tuple[str, str, dict[str, int]]] = {
     "reduced_motion": ("prefers-reduced-motion", "ui.prefersReducedMotion", {"no-preference": 0, "reduce": 1}),
 }
 
-#: Firefox's scrollbars take no space, as on phones and in Playwright's Chromium.
-OVERLAY = {"ui.useOverlayScrollbars": 1}
+#: Preferences of every Firefox: scrollbars take no space, as on phones and in Playwright's Chromium; a saved file does
+#: not open the list of downloads, which would take the focus from the page.
+ALWAYS = {"ui.useOverlayScrollbars": 1, "browser.download.alwaysOpenPanel": False}
 
 #: Hash of the empty style that Playwright adds for each screenshot in Firefox, which reports that the policy blocks it.
 PLAYWRIGHTS_STYLE = base64.b64encode(hashlib.sha256(b"body {}").digest()).decode()
@@ -72,7 +73,7 @@ class Browsers:
         if self.emulates:
             return self.playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
         chosen = {name: values[choice] for (_, name, values), choice in zip(PREFERENCES.values(), choices, strict=True)}
-        options = browsers.FIREFOX | {"firefox_user_prefs": browsers.FIREFOX["firefox_user_prefs"] | OVERLAY | chosen}
+        options = browsers.FIREFOX | {"firefox_user_prefs": browsers.FIREFOX["firefox_user_prefs"] | ALWAYS | chosen}
         return self.playwright.firefox.launch(executable_path=firefox.find(), downloads_path=downloads(), **options)
 
     def new_page(self, **options: Any) -> Page:
