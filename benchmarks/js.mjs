@@ -35,14 +35,21 @@ from graphattend.simd.accelerate import accelerate_numpy
 accelerate_numpy()
 rng = np.random.default_rng(0)
 q, k, v = (rng.standard_normal(shape).astype(np.float32) for shape in (${D}, (${N}, ${D}), (${N}, ${D})))
-attn = ga.create("scaled_dot_product", ${D})
+distances = np.resize(np.float32([0, 1, 2, 3, 4, 5]), ${N})
+attn, rope = ga.create("scaled_dot_product", ${D}), ga.create("graph_rope", ${D})
+metadata = ga.GraphMetadata(distances=distances)
+calls = {
+    "plain": lambda: attn.forward(q, k, v),
+    "weights": lambda: attn.forward(q, k, v, need_weights=True),
+    "metadata": lambda: rope.forward(q, k, v, metadata=metadata),
+}
 
-def microseconds(seconds, count=50):
-    best, end = np.inf, time.perf_counter() + seconds
+def microseconds(seconds, kind, count=50):
+    run, best, end = calls[kind], np.inf, time.perf_counter() + seconds
     while time.perf_counter() < end:
         begin = time.perf_counter()
         for _ in range(count):
-            attn.forward(q, k, v)
+            run()
         best = min(best, (time.perf_counter() - begin) / count)
     return best * 1e6
 `;
@@ -92,6 +99,8 @@ async function main() {
   const ga = await connect({ indexURL: folder });
   const worker = await connect({ indexURL: folder, worker: true });
   const [attn, distant] = await Promise.all([ga, worker].map((x) => x.create("scaled_dot_product", { dim: D })));
+  const rope = await ga.create("graph_rope", { dim: D });
+  const metadata = { distances: Float32Array.from({ length: N }, (_x, i) => i % 6) };
   const [keys, values, distantValues] = [
     await ga.tensor(k, [N, D]),
     await ga.tensor(v, [N, D]),
@@ -112,8 +121,15 @@ async function main() {
   const best = {};
   const note = (name, value) => (best[name] = Math.min(best[name] ?? Infinity, value));
   for (let round = 0; round < Number(rounds); round++) {
-    note("python_us", python(Number(seconds)));
-    note("resident_us", await microseconds(() => attn.forward(q, keys, values)));
+    for (const [kind, call] of Object.entries({
+      plain: () => attn.forward(q, keys, values),
+      weights: () => attn.forward(q, keys, values, { needWeights: true }),
+      metadata: () => rope.forward(q, keys, values, { metadata }),
+    })) {
+      const suffix = kind === "plain" ? "" : `_${kind}`;
+      note(`python${suffix}_us`, python(Number(seconds), kind));
+      note(`resident${suffix}_us`, await microseconds(call));
+    }
     note("copied_us", await microseconds(() => attn.forward(q, k, v)));
     note("transferred_us", await transferred(distant, q, k, distantValues));
     note("loop_us", await microseconds(loop));

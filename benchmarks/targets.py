@@ -311,9 +311,9 @@ def javascript(results: Results) -> Iterator[Target]:
         return both(a, b, lambda x, y: x / y)
 
     where = "npm, Node.js"
-    yield line(
-        "resident tensors, over Python's own time", where, 60, over("resident_us", "python_us"), " µs", most=True
-    )
+    for suffix, what in (("", ""), ("_weights", " with weights"), ("_metadata", " with metadata (`graph_rope`)")):
+        value = over(f"resident{suffix}_us", f"python{suffix}_us")
+        yield line(f"resident tensors{what}, over Python's own time", where, 60, value, " µs", most=True)
     value = over("transferred_us", "python_us")
     yield line("worker, keys transferred, over Python's own time", where, 400, value, " µs", most=True)
     value = times("connect_ms", "bare_ms")

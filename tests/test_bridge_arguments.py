@@ -9,6 +9,13 @@ def x(*shape):
     return np.sin(np.arange(np.prod(shape), dtype=np.float32)).reshape(shape)
 
 
+@pytest.mark.parametrize("code", ["n4", "n8"])
+@pytest.mark.parametrize("large", [2.0**31 - 128, 2.0**31, -(2.0**31), 2.0**40, 1e30])
+def test_whole_numbers_beyond_32_bits_stay_what_they_are(client, code, large):
+    kept, _ = client.keep("tensor", client.put(np.array([large, 0, -large], code.replace("n", "f")), code))
+    assert client.ok("read", kept).tolist() == np.float32([large, 0, -large]).tolist()
+
+
 def test_whole_numbers_are_computed_as_floats(client):
     attn, _ = client.keep("create", "scaled_dot_product", {"dim": 4})
     whole = [np.arange(4.0), np.arange(12.0).reshape(3, 4) % 5, x(3, 4)]

@@ -1,5 +1,6 @@
 """Repeated requests: a plan gives the result of the whole request, and none after an object it uses is freed."""
 
+import ctypes
 import json
 
 import numpy as np
@@ -8,8 +9,12 @@ import pytest
 import graphattend as ga
 from graphattend import _bridge as bridge
 from graphattend import _bridge_plans as plans
+from graphattend._bridge_names import camel
+from graphattend.graph import GraphMetadata
+from graphattend.mechanisms import mechanism_class
 
 D, N = 8, 5
+RNG = np.random.default_rng(0)
 ID, KEYS, VALUES = 9001, 9002, 9003
 
 
@@ -150,7 +155,9 @@ def test_one_kernel_call_is_bound_and_the_count_says_how_long(arena):
     assert len(forward({"needWeights": False})) == 2
     assert len(forward({"needWeights": False})) == 4
     assert len(forward({"needWeights": True})) == 2
-    assert len(forward({"needWeights": True})) == 3
+    assert len(forward({"needWeights": True})) == 4
+    assert len(forward({"topK": 2})) == 2
+    assert len(forward({"topK": 2})) == 3
     arena_at, dropped_at = map(int, bridge.reserve_at(4096).split(","))
     assert arena_at == bridge._arena.__array_interface__["data"][0]
     assert dropped_at == bridge._plans.dropped.__array_interface__["data"][0]
@@ -164,20 +171,158 @@ def test_one_kernel_call_is_bound_and_the_count_says_how_long(arena):
 
 
 def test_requests_that_mean_something_else_each_time_have_no_plan(arena):
-    mask = {"$a": ["b1", N, 256, [N]]}
+    number, row, call = at((D,), "n4"), at((D,)), [ref(KEYS), ref(VALUES)]
     requests = [
-        ("method", ref(ID), "forward", [at((D,), "n4"), ref(KEYS), ref(VALUES)], None),
-        ("method", ref(ID), "forward", [at((D,)), ref(KEYS), ref(VALUES)], {"attnMask": mask}),
-        ("method", ref(ID), "forward", [at((D,)), ref(KEYS), ref(VALUES)], {"rng": 3}),
+        ("method", ref(ID), "forward", [at((D,), "n8"), *call], None),
+        ("method", ref(ID), "forward", [row, *call], {"attnMask": {"$a": ["n4", N, 256, [N]]}}),
+        ("method", ref(ID), "forward", [row, *call], {"attnMask": {"$a": ["i4", N, 256, [N]]}}),
+        ("method", ref(ID), "forward", [row, *call], {"attnMask": ref(VALUES), "topK": [2]}),
+        ("method", ref(ID), "forward", [row, *call], {"rng": 3}),
         ("method", ref(ID), "parameters", [], None),
-        ("function", "functional", "softmax", [at((D,))], None),
+        ("function", "functional", "softmax", [number], None),
+        ("function", "functional", "load_balance_loss", [at((2, D)), 2], None),  # a number
         ("info",),
     ]
     for request in requests:
         for _ in range(3):
-            lines = send(*request)
-            assert "ok" in json.loads(lines[0])
-            assert len(lines) == 2
+            assert len(send(*request)) == 2, request
+    assert bridge._plans._plans == {}
+
+
+def place(block, start, x):
+    """Write an array into the arena and return its reference."""
+    x = np.asarray(x)
+    block[start : start + x.nbytes] = np.frombuffer(x.tobytes(), np.uint8)
+    return {"$a": [x.dtype.str[1:], x.size, start, list(x.shape)]}
+
+
+def repeated(block, request, change, expected):
+    """Plan a request, then compare its plan with `expected()` for several numbers that `change(seed)` writes."""
+    assert len(send(*request)) == 2
+    lines = send(*request)
+    assert len(lines) in (3, 4), json.loads(lines[0])
+    number, *where = lines[2].split(";")
+    for seed in (5, 6, 7):
+        change(seed)
+        assert bridge.again(int(number)) is True
+        found = results(block, [w.split(",") for w in where])
+        want = expected()
+        for x, y in zip(found, want if isinstance(want, tuple) else (want,), strict=True):
+            np.testing.assert_array_equal(x, y.ravel().astype(x.dtype))
+
+
+@pytest.mark.parametrize("name", ["forward", "attention_weights"])
+def test_plain_numbers_whole_or_not(arena, name):
+    drawn, attn, keys = {}, bridge._objects[ID], bridge._objects[KEYS]
+
+    def write(seed):
+        drawn["query"] = [np.arange(D), np.linspace(-1, 1, D), np.full(D, 3e5)][seed % 3].astype(np.float32)
+        return place(arena, 0, drawn["query"])
+
+    query, more = write(0), [ref(VALUES)] if name == "forward" else []
+    query["$a"][0] = "n4"
+    want = [bridge._objects[VALUES]] if more else []
+    request = ("method", ref(ID), name, [query, ref(KEYS), *more], None)
+    repeated(arena, request, write, lambda: getattr(attn, name)(drawn["query"], keys, *want))
+
+
+MASKS = {
+    "booleans": lambda rng: rng.random(N) < 0.7,
+    "bytes": lambda rng: rng.integers(0, 3, N).astype(np.uint8),
+    "numbers": lambda rng: rng.standard_normal(N).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_mask_is_read_anew(arena, kind, rows):
+    drawn = {}
+
+    def write(seed):
+        rng = np.random.default_rng(seed)
+        drawn["mask"] = MASKS[kind](rng)
+        drawn["query"] = rng.standard_normal((rows, D)).astype(np.float32)
+        query, mask = place(arena, 0, drawn["query"]), place(arena, 256, drawn["mask"])
+        return query, mask | ({"$a": ["b1", *mask["$a"][1:]]} if kind == "booleans" else {})
+
+    def want():
+        mask = drawn["mask"] if kind == "numbers" else drawn["mask"] != 0
+        return expected(drawn["query"], attn_mask=mask)
+
+    query, mask = write(0)
+    repeated(arena, ("method", ref(ID), "forward", [query, ref(KEYS), ref(VALUES)], {"attnMask": mask}), write, want)
+
+
+@pytest.mark.parametrize("key", [k for k in ga.list_mechanisms() if mechanism_class(k).example(RNG, 5)[0].needed])
+def test_metadata_are_read_anew(key):
+    attn, call = mechanism_class(key).example(np.random.default_rng(0), N, D)
+    fields = {n: x for n, x in vars(call["metadata"]).items() if x is not None}
+    arrays = {n: np.asarray(x, np.float32) for n, x in call.items() if n != "metadata"}
+    arrays |= {n: np.asarray(x, np.float32 if x.dtype.kind == "f" else None) for n, x in fields.items() if np.ndim(x)}
+    block = bridge.reserve(1 << 16)
+    bridge._objects[ID] = attn
+    drawn = {}
+
+    def write(seed):
+        rng, start, refs = np.random.default_rng(seed), 0, {}
+        for name, x in arrays.items():
+            drawn[name] = rng.permutation(x.ravel()).reshape(x.shape)
+            refs[name] = place(block, start, drawn[name])
+            start += -(-x.nbytes // 64) * 64
+        return refs
+
+    def want():
+        metadata = GraphMetadata(**{n: drawn.get(n, x) for n, x in fields.items()})
+        return attn.forward(drawn["query"], drawn["keys"], drawn["values"], metadata=metadata, need_weights=True)
+
+    refs = write(0)
+    named = {camel(n): refs.get(n, x) for n, x in fields.items()}
+    args = [refs.pop(n) for n in ("query", "keys", "values")]
+    try:
+        request = ("method", ref(ID), "forward", args, {"metadata": named, "needWeights": True})
+        repeated(block, request, write, want)
+        place(block, start_of(named["edgeFeatures"] if "edgeFeatures" in named else args[0]), np.float32(np.nan))
+        assert bridge.again(max(bridge._plans._plans)) is False, "what fails is left to the whole request"
+    finally:
+        bridge.free(ID)
+        bridge.reserve(0)
+
+
+def start_of(reference):
+    return reference["$a"][2]
+
+
+def test_functions_and_manifolds_repeat(arena):
+    ball = bridge._objects[ID] = ga.geometry.Poincare(-1.0)
+    x, y = place(arena, 0, np.zeros((3, D), np.float32)), place(arena, 256, np.zeros((3, D), np.float32))
+    drawn = {}
+
+    def write(seed):
+        rng = np.random.default_rng(seed)
+        for name, start in (("x", 0), ("y", 256)):
+            drawn[name] = (0.1 * rng.standard_normal((3, D))).astype(np.float32)
+            place(arena, start, drawn[name])
+
+    cases = [
+        (("method", ref(ID), "dist", [x, y], None), lambda: ball.dist(**drawn)),
+        (("function", "functional", "softmax", [x], {"axis": 0}), lambda: ga.functional.softmax(drawn["x"], axis=0)),
+        (
+            ("function", "functional", "scaled_dot_product_attention", [x, y, y], {"returnWeights": True}),
+            lambda: ga.functional.scaled_dot_product_attention(drawn["x"], drawn["y"], drawn["y"], return_weights=True),
+        ),
+    ]
+    for request, want in cases:
+        repeated(arena, request, write, want)
+
+
+def test_arguments_that_were_copied_are_not_repeated():
+    row, copy = np.ones(3), np.ones(3)
+    assert plans.uses_all([row, 1.5, None], [row])
+    assert plans.uses_all([row.reshape(1, 3)], [row])
+    assert not plans.uses_all([copy], [row])
+    assert not plans.uses_all([row, np.random.default_rng(0)], [row])
+    assert plans.uses_all([GraphMetadata(distances=row)], [row])
+    assert not plans.uses_all([GraphMetadata(distances=copy)], [row])
 
 
 def test_no_plan_for_results_that_are_no_plain_arrays(arena):
@@ -251,6 +396,41 @@ def test_results_that_are_not_what_they_were_are_asked_for_in_full(later):
     assert plan.run() is True
     assert out.tolist() == [1, 1, 1]
     assert plan.run() is False
+
+
+BOUND = ["scaled_dot_product", "flash", "multi_head", "hyperbolic", "mixed_curvature", "linear"]
+
+
+def repeat(call):
+    """Call the kernel as JavaScript does, by its address and the address of its arguments; 1 means done."""
+    word = np.uintp(0).nbytes
+    function = int(call.memory[:word].view(np.uintp)[0])
+    return ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(function)(call.address + 8)
+
+
+@pytest.mark.with_kernels
+@pytest.mark.parametrize("key", BOUND)
+@pytest.mark.parametrize("rows", [None, 1])
+def test_weights_are_bound_and_have_the_same_bits(key, rows):
+    attn = ga.create(key, D)
+    query, keys, values = ((0.1 * RNG.standard_normal(shape)).astype(np.float32) for shape in ((D,), (N, D), (N, D)))
+    query = query if rows is None else query[None]
+    calls = [(attn.forward, {"query": query, "keys": keys, "values": values, "need_weights": True})]
+    if key != "multi_head":  # its queries are folded in a call of their own
+        calls.append((attn.attention_weights, {"query": query, "keys": keys}))
+    for function, arguments in calls:
+        like = function(**arguments)
+        outs = tuple(np.zeros_like(x) for x in (like if isinstance(like, tuple) else (like,)))
+        call = plans.bound_call(function, arguments, outs, (query, keys))
+        assert call is not None
+        query[:], keys[0] = 0.1, -0.1
+        assert repeat(call) == 1
+        want = function(**arguments)
+        for x, y in zip(outs, want if isinstance(want, tuple) else (want,), strict=True):
+            np.testing.assert_array_equal(x, y)
+        query[..., 1] = np.nan
+        assert repeat(call) != 1
+        query[..., 1] = 0
 
 
 @pytest.mark.with_kernels

@@ -151,17 +151,10 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     values: Data | null,
     ...[options]: Rest<K, ForwardOptions<K, W, T, D>>
   ): Promise<Result<W, T, D>> {
-    const again = this.#again([query, keys, values], options);
-    if (again !== undefined)
-      return { output: again, weights: undefined, indices: undefined } as unknown as Result<W, T, D>;
     const results = await this.#rows("forward", query, [keys, values], options);
-    const parts = Array.isArray(results) ? (results as Matrix[]) : [results as Matrix];
+    const [output, ...rest] = [results].flat();
     // With topK the indices are between output and weights.
-    return {
-      output: parts[0],
-      weights: parts.length > 1 ? parts.at(-1) : undefined,
-      indices: parts.length > 2 ? parts[1] : undefined,
-    } as Result<W, T, D>;
+    return { output, weights: rest.at(-1), indices: rest[1] && rest[0] } as Result<W, T, D>;
   }
 
   /** Compute only the weights: (M, N), with heads (H, M, N); without the axis M for a single query. */
@@ -170,11 +163,10 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     keys: Data | Prepared,
     ...[options]: Rest<K, WeightsOptions<K, T, D>>
   ): Promise<Weights<T, D>> {
-    const found = await this.#rows("attention_weights", query, [keys], options);
-    return (Array.isArray(found) ? { indices: found[0] as unknown, weights: found[1] as unknown } : found) as Weights<
-      T,
-      D
-    >;
+    const results = await this.#rows("attention_weights", query, [keys], options);
+    // With topK the indices are before the weights.
+    const [first, weights] = [results].flat();
+    return (weights ? { indices: first, weights } : first) as Weights<T, D>;
   }
 
   /** Check and project keys and values once, for many calls. */
@@ -223,7 +215,7 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
       "keys",
       "values",
     ]);
-    const [output, weights] = Array.isArray(result) ? (result as Matrix[]) : [result as Matrix];
+    const [output, weights] = [result].flat();
     return { output, weights } as Result<W, undefined, D>;
   }
 
@@ -271,26 +263,26 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
     return callMethod(this.backend, this, name, args);
   }
 
-  /** Make a call whose query rows can be split among several interpreters. */
+  /** Make a call whose query rows can be split among several interpreters, or repeat one without Python. */
   async #rows(
     method: string,
     query: Data,
     others: (Data | Prepared | null)[],
     options: SplitOptions,
   ): Promise<unknown> {
+    this[ID]();
+    const values = [query, ...others];
+    const found = look(
+      () =>
+        this.backend.isIdle &&
+        isPlain(options) &&
+        this.#repeats.call(method + JSON.stringify(options), values, (options as CallOptions | null)?.view),
+    );
+    if (found) return found;
     const { size } = this.backend;
     const parts = size > 1 && this.#rowwise ? look(() => shards(query, this.dim, options, size)) : undefined;
-    if (parts === undefined) return this.#pass(method, [query, ...others], options);
+    if (parts === undefined) return this.#pass(method, values, options);
     return join(await Promise.all(parts.map((part) => this.#pass(method, [part, ...others], options))));
-  }
-
-  /** Repeat a forward pass that is one kernel call with other numbers; undefined if it is not one or earlier calls wait. */
-  #again(values: unknown[], options: object | null | undefined): { data: unknown; shape: number[] } | undefined {
-    this[ID]();
-    return look(() => {
-      if (!this.backend.isIdle || !isPlain(options)) return undefined;
-      return this.#repeats.call(values, (options as CallOptions | null | undefined)?.view === true);
-    });
   }
 
   async #pass(
@@ -310,19 +302,19 @@ export class Attention<K extends MechanismKey = MechanismKey> extends Owned {
         dtype: call.dtype,
       },
     );
+    const learn = isPlain(options) && this.#repeats.learn(method + JSON.stringify(options), values);
     const reply = await this.backend.request(wire, call);
     const result = decode(reply);
-    if (reply.direct !== undefined && method === "forward" && isPlain(options))
-      this.#repeats.learn(values, reply.direct, (result as Matrix).shape);
+    if (reply.direct && learn) learn(reply.direct, result as Matrix[]);
     return result;
   }
 }
 
-/** Whether no option changes the computation. */
+/** Whether a call with these options may be repeated without Python. */
 const isPlain = (options: object | null | undefined): boolean =>
-  options === undefined ||
-  options === null ||
-  Object.entries(options).every(([name, x]) => x === undefined || (name === "view" && typeof x === "boolean"));
+  Object.entries(options ?? {}).every(
+    ([name, x]) => x === undefined || ((name === "view" || name === "needWeights") && typeof x === "boolean"),
+  );
 
 const NAMES = ["query", "keys", "values"];
 classes.mechanism = Attention.make;

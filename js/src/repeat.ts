@@ -6,9 +6,16 @@ type Floats = Float32Array | Float64Array;
 type Known = number | null | { type: unknown; length: number; shape: readonly number[] | undefined };
 
 interface Repeat {
+  /** The method and its options. */
+  kind: string;
   known: readonly Known[];
   direct: Direct;
-  shape: readonly number[];
+  shapes: readonly (readonly number[])[];
+}
+
+interface Shaped {
+  data: TypedArray;
+  shape: number[];
 }
 
 /** Maximum number of remembered calls. */
@@ -18,20 +25,23 @@ const MOST = 8;
 export class Repeats {
   private found: readonly Repeat[] = [];
 
-  /** Remember a call whose result is an array of this shape. */
-  learn(args: readonly unknown[], direct: Direct, shape: readonly number[]): void {
-    const known = args.map(describe);
-    if (!known.includes(undefined))
-      this.found = [{ known: known as Known[], direct, shape }, ...this.found.slice(0, MOST - 1)];
+  /** Return a function that remembers a call with its result, one array or several. */
+  learn(kind: string, args: readonly unknown[]): (direct: Direct, result: Shaped | Shaped[]) => void {
+    const known = args.map(describe); // now, because objects may be freed before the result comes
+    return (direct, result) => {
+      const shapes = [result].flat().map(({ shape }) => shape);
+      if (!known.includes(undefined))
+        this.found = [{ kind, known: known as Known[], direct, shapes }, ...this.found.slice(0, MOST - 1)];
+    };
   }
 
   /** Repeat a call; undefined if it needs Python. */
-  call(args: readonly unknown[], view: boolean): { data: TypedArray; shape: number[] } | undefined {
+  call(kind: string, args: readonly unknown[], view: boolean | undefined): Shaped[] | undefined {
     for (const repeat of this.found) {
-      const arrays = match(repeat.known, args);
+      const arrays = repeat.kind === kind ? match(repeat.known, args) : undefined;
       if (arrays === undefined) continue;
-      const data = repeat.direct(arrays, view)?.[0];
-      if (data !== undefined) return { data, shape: [...repeat.shape] };
+      const results = repeat.direct(arrays, view);
+      if (results !== undefined) return results.map((data, i) => ({ data, shape: [...repeat.shapes[i]!] }));
       this.found = this.found.filter((other) => other !== repeat);
       return undefined;
     }
@@ -45,11 +55,8 @@ const isOwned = (x: unknown): x is { [ID](): number } => typeof x === "object" &
 function describe(x: unknown): Known | undefined {
   if (x === null || x === undefined) return null;
   if (isOwned(x)) return x[ID]();
-  if (isFloats(x)) return { type: x.constructor, length: x.length, shape: undefined };
-  const { data, shape } = x as { data?: unknown; shape?: unknown[] };
-  return isFloats(data) && Array.isArray(shape)
-    ? { type: data.constructor, length: data.length, shape: [...(shape as number[])] }
-    : undefined;
+  const { data, shape } = isFloats(x) ? { data: x } : (x as { data?: unknown; shape?: number[] });
+  return isFloats(data) ? { type: data.constructor, length: data.length, shape: shape && [...shape] } : undefined;
 }
 
 /** Return the arrays among the arguments if types and shapes are those of the remembered call, else undefined. */

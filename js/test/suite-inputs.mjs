@@ -48,6 +48,16 @@ export const inputChecks = {
     equal(wide.output.shape, [1], "values of another width");
   },
 
+  "large whole numbers mean what they say": async (ga) => {
+    const attn = await ga.create("scaled_dot_product", { dim: 2 });
+    for (const large of [1, 3e9, -5e9, 1e30])
+      for (const keys of [Float32Array.of(1 / large, 0, 0, 1), [1 / large, 0, 0, 1]]) {
+        const { data } = await attn.attentionWeights([large, 0], keys);
+        close(data[0], 1 / (1 + Math.exp(-Math.SQRT1_2)), 1e-6);
+      }
+    equal([...(await ga.functional.softmax([3e9, 3e9 + 512])).data], [0, 1]);
+  },
+
   "masks: true = attend": async (ga) => {
     const attn = await ga.create("scaled_dot_product", { dim: 2 });
     const [q, k, v] = [

@@ -82,6 +82,67 @@ export const repeatChecks = {
     }
   },
 
+  "weights, masks, metadata and functions that come again give the bits that Python gives": async (ga) => {
+    const [n, dim] = [7, 8];
+    const masks = (i) => ({
+      booleans: Array.from({ length: n }, (_x, j) => (i + j) % 3 !== 0),
+      bytes: Uint8Array.from({ length: n }, (_x, j) => (i + j) % 4),
+      numbers: numbers(n, i + 0.4),
+    });
+    const cases = {
+      scaled_dot_product: [{}, () => undefined],
+      multi_head: [{ numHeads: 2 }, () => undefined],
+      hyperbolic: [{}, () => undefined],
+      edge_featured: [{ edgeDim: 3, numHeads: 2 }, (i) => ({ edgeFeatures: numbers(n * 3, i + 0.1) })],
+      graph_rope: [{}, (i) => ({ distances: numbers(n, i + 0.1).map(Math.abs) })],
+      hnsw_aware: [{}, (i) => ({ hnswLayers: Int32Array.from({ length: n }, (_x, j) => (i + j) % 3), queryLayer: 1 })],
+      structural: [
+        { numFeatures: 3 },
+        (i) => ({ structuralFeatures: numbers(n * 3, i + 0.1), queryStructural: numbers(3, i + 0.7) }),
+      ],
+      cross_space: [{}, (i) => ({ latentKeys: numbers(4 * dim, i + 0.1), latentValues: numbers(4 * dim, i + 0.7) })],
+    };
+    for (const [key, [options, metadataOf]] of Object.entries(cases)) {
+      const attn = await ga.create(key, { dim, ...options });
+      const [keys, values] = [await ga.tensor(numbers(n * dim, 0.7), [n, dim]), numbers(n * dim, 1.3)];
+      for (let i = 0; i < 5; i++) {
+        const [query, metadata] = [numbers(dim, i + 0.5), metadataOf(i)];
+        const plain = metadata === undefined ? {} : { metadata };
+        const calls = { weights: { needWeights: true }, output: { needWeights: false } };
+        if (key !== "cross_space") for (const [kind, attnMask] of Object.entries(masks(i))) calls[kind] = { attnMask };
+        for (const [name, more] of Object.entries(calls)) {
+          const [what, given] = [`${key}, ${name}, time ${i}`, { ...plain, ...more }];
+          const { output, weights } = await attn.forward(query, keys, values, given);
+          const wanted = [await python(attn, query, keys, values, given)].flat();
+          same(output, wanted[0], what);
+          if (name === "weights") same(weights, wanted[1], what);
+          else equal(weights, undefined, what);
+        }
+        same(
+          await attn.attentionWeights(query, keys, plain),
+          await attn.call("attention_weights", query, keys, plain),
+          `${key}, its weights, time ${i}`,
+        );
+      }
+      const [query, wrong] = [numbers(dim, 1), Object.entries(metadataOf(1) ?? {})];
+      for (const [name, x] of wrong.filter(([, x]) => x instanceof Float32Array)) {
+        const bad = { metadata: Object.fromEntries([...wrong, [name, x.map(() => NaN)]]) };
+        await rejects(attn.forward(query, keys, values, { ...bad, needWeights: true }), "numerical_instability");
+      }
+      await Promise.all([attn.free(), keys.free()]);
+    }
+    const { softmax, scaledDotProductAttention } = ga.functional;
+    for (let i = 0; i < 5; i++) {
+      const x = { data: numbers(6, i + 0.3), shape: [2, 3] };
+      const fresh = await ga.tensor(x.data, x.shape); // a call with an object that is new is never repeated
+      same(await softmax(x), await softmax(fresh), `softmax, time ${i}`);
+      same(await softmax(x, { axis: 0 }), await softmax(fresh, { axis: 0 }), `softmax of columns, time ${i}`);
+      const attention = await scaledDotProductAttention(fresh, fresh, fresh);
+      same(await scaledDotProductAttention(x, x, x), attention, `attention, time ${i}`);
+      await fresh.free();
+    }
+  },
+
   "a call that came before is checked as the first was": async (ga) => {
     const dim = 4;
     const { attn, keys, values, query } = await resident(ga, "flash", 5, dim);

@@ -31,11 +31,24 @@ from typing import Any
 
 import numpy as np
 
-from ._bridge_calls import OPERATIONS, Kept, attention_method, describe_object, info
+from ._bridge_calls import OPERATIONS, Kept, call_of, describe_object, info
 from ._bridge_names import camel, spelled
-from ._bridge_plans import ALIGNMENT, ArrayRef, ObjectRef, Plan, Plans, bound_call, places, repeatable
+from ._bridge_plans import (
+    ALIGNMENT,
+    ArrayRef,
+    ObjectRef,
+    Plan,
+    Plans,
+    bound_call,
+    is_mask,
+    places,
+    references,
+    repeatable,
+    uses_all,
+)
 from ._bridge_questions import Asked, JavaScriptFunction, Waiting, answers
 from .errors import AttentionError, DimensionMismatchError, InvalidConfigError, OutOfBoundsError
+from .geometry import ManifoldBase
 from .mechanisms._base import Attention
 from .simd import choose_again
 from .simd.bound import address
@@ -53,6 +66,8 @@ IN_JAVASCRIPT = {
     "bytes": "bytes",
     "NoneType": "null",
 }
+#: Largest plain number that may be an index: the largest float32 that fits WebAssembly's integers of 32 bits.
+_MOST_WHOLE = 2.0**31 - 128
 #: Length of the longest request text that is cached, and of the longest text in an error.
 CACHED, SHOWN = 4096, 400
 
@@ -278,7 +293,7 @@ def _array(ref: ArrayRef, copy: bool) -> np.ndarray:
     x: np.ndarray = np.ndarray(ref.shape, DTYPES[ref.code], _arena, ref.start)
     if ref.code == "b1":
         return x != 0
-    if ref.code[0] == "n" and np.isfinite(x).all() and (x == np.floor(x)).all():
+    if ref.code[0] == "n" and (np.abs(x) <= _MOST_WHOLE).all() and (x == np.floor(x)).all():
         return x.astype(np.intp)  # JavaScript has one number type: whole numbers may be indices
     return x.copy() if copy else x
 
@@ -349,25 +364,42 @@ def _where(arrays: Iterable[np.ndarray]) -> str:
 # -- again ---------------------------------------------------------------------------------------------------------
 
 
+#: Objects whose methods can be repeated, because they do not change.
+_FIXED = (Attention, ManifoldBase)
+
+
 def _plan(request: dict[str, Any], result: object) -> str:
     """Return the lines for repeating a request whose results are in `_alive`, or "" if it cannot be repeated."""
-    if request["op"] != "method":
+    op = request["op"]
+    if op not in ("method", "function"):
         return ""
-    target, _name, args, options = request["args"]
-    of_mechanism = isinstance(target, ObjectRef) and isinstance(_objects[target.id], Attention)
-    if not (of_mechanism and repeatable(args, options)):
+    target, name, args, options = request["args"]
+    if op == "method" and not (isinstance(target, ObjectRef) and isinstance(_objects[target.id], _FIXED)):
+        return ""
+    if op == "method" and name in ("forward", "attention_weights"):  # to attention, whole numbers are floats, too
+        args = [x._replace(code="f4") if isinstance(x, ArrayRef) and x.code == "n4" else x for x in args]
+    if not repeatable(args, options):
         return ""
     results = result if type(result) is tuple else (result,)
     if len(results) != len(_alive) or not all(isinstance(x, np.ndarray) for x in results):
         return ""  # for example a mapping of arrays: Plan.run copies only arrays
-    entries = [target, *args, *(options or {}).values()]
+    entries = list(references([target, args, options]))
     end = max((x.stop for x in entries if isinstance(x, ArrayRef)), default=0)
     outputs = places(_arena, end, _alive)
     if outputs is None:
         return ""
-    function, arguments = attention_method(*_decode(request["args"], False))
+    bytes_of = {n: x for n, x in (options or {}).items() if is_mask(n, x)}
+    data = {n: np.ndarray(x.shape, np.uint8, _arena, x.start) for n, x in bytes_of.items()}
+    masks = {n: x != 0 for n, x in data.items()}
+    given = tuple(_array(x, False) for x in entries if isinstance(x, ArrayRef) and x not in bytes_of.values())
+    decoded = _decode([target, name, args, options], False)
+    if masks:
+        decoded[3] |= masks
+    function, positional, named = call_of(op, decoded)
+    if not uses_all([*positional, *named.values()], [*given, *masks.values()]):
+        return ""
     objects = frozenset(x.id for x in entries if isinstance(x, ObjectRef))
-    given = tuple(_array(x, False) for x in entries if isinstance(x, ArrayRef))
-    bound = bound_call(function, arguments, outputs, given)
-    number = _plans.add(Plan(function, arguments, outputs, objects, bound))
-    return f"\n{number};{_where(outputs)}" + ("" if bound is None else f"\n{bound.address}")
+    bound = None if positional else bound_call(function, named, outputs, given)
+    call = functools.partial(function, *positional) if positional else function
+    plan = Plan(call, named, outputs, objects, bound, tuple((masks[n], data[n]) for n in masks))
+    return f"\n{_plans.add(plan)};{_where(outputs)}" + ("" if bound is None else f"\n{bound.address}")

@@ -170,13 +170,32 @@ def _method_name(value: object, name: object, argument: str = "name") -> str:
 
 def method(value: object, name: str, args: list[Any], options: object) -> Any:
     """Call a public method of an object."""
+    return _pullbacks(bound(*_of_method(value, name, args, options)))
+
+
+def call_of(op: str, arguments: list[Any]) -> tuple[Callable[..., Any], list[Any], dict[str, Any]]:
+    """Return what `method` or `function` would call with these arguments: function, arguments, arguments by name."""
+    return {"method": _of_method, "function": _of_function}[op](*arguments)
+
+
+def _of_method(
+    value: object, name: str, args: list[Any], options: object
+) -> tuple[Callable[..., Any], list[Any], dict[str, Any]]:
     if isinstance(value, Attention):
-        function, arguments = attention_method(value, name, args, options)
-        return _pullbacks(bound(function, (), arguments))
-    return _pullbacks(_called(getattr(value, _method_name(value, name)), args, options))
+        function, arguments = _of_mechanism(value, name, args, options)
+        return function, [], arguments
+    function = getattr(value, _method_name(value, name))
+    return function, *_converted(function, args, options)
 
 
-def attention_method(
+def _of_function(
+    module: str, name: str, args: list[Any], options: object
+) -> tuple[Callable[..., Any], list[Any], dict[str, Any]]:
+    function = _public(module, name)
+    return function, *_converted(function, args, options)
+
+
+def _of_mechanism(
     attn: Attention, name: str, args: list[Any], options: object
 ) -> tuple[Callable[..., Any], dict[str, Any]]:
     """Return a public method of a mechanism, and its arguments by name."""
@@ -226,7 +245,7 @@ def attribute(value: object, name: str) -> Any:
 
 def function(module: str, name: str, args: list[Any], options: object) -> Any:
     """Call a public function or class of one of MODULES."""
-    return _called(_public(module, name), args, options)
+    return bound(*_of_function(module, name, args, options))
 
 
 def manifold(given: dict[str, Any]) -> Any:
@@ -234,15 +253,15 @@ def manifold(given: dict[str, Any]) -> Any:
     return of_functions(given)
 
 
-def _called(function: Callable[..., Any], args: list[Any], options: object) -> Any:
-    """Call a function or class with converted arguments."""
+def _converted(function: Callable[..., Any], args: list[Any], options: object) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of a function or class, converted."""
     parameters = signature_of(function)
     args, options = last_is_data(function, args, options)
     given = [
         x.tolist() if isinstance(x, np.ndarray) and str(p.annotation).startswith("Sequence") else adapted(p.name, x)
         for p, x in zip(parameters, args, strict=False)
     ]
-    return bound(function, [*given, *args[len(given) :]], function_options(options))
+    return [*given, *args[len(given) :]], function_options(options)
 
 
 def function_vjp(module: object, name: str, args: list[Any], options: object) -> Any:

@@ -7,18 +7,20 @@ If the function is one kernel call, JavaScript repeats it without Python until `
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._bridge_questions import JavaScriptFunction
+from .graph import GraphMetadata
 from .mechanisms._base import Attention
 from .mechanisms._one_query import only_row
-from .mechanisms._prepared import Prepared
-from .simd.bound import Bound, bind
+from .mechanisms._prepared import Prepared, parts
+from .simd.bound import Bound, address, bind
 
 #: Maximum number of plans, and of requests seen once; when it is reached, all are forgotten.
 MOST = 256
@@ -37,7 +39,7 @@ class ArrayRef(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the array is used in place; masks and plain numbers are converted first."""
+        """Whether the array is used in place; booleans and plain numbers are converted first."""
         return self.code[0] in "fiu"
 
 
@@ -50,7 +52,8 @@ class ObjectRef(NamedTuple):
 class Plan(NamedTuple):
     """A call whose arguments are views of the arena and kept objects; its results are copied to `outputs`.
 
-    `bound` is the equivalent kernel call, or None if there is none.
+    `masks` are boolean arguments and the bytes in the arena that they are made of before each call. `bound` is the
+    equivalent kernel call, or None if there is none.
     """
 
     function: Callable[..., Any]
@@ -58,9 +61,12 @@ class Plan(NamedTuple):
     outputs: tuple[np.ndarray, ...]
     objects: frozenset[int]
     bound: Bound | None = None
+    masks: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
     def run(self) -> bool:
         """Call the function and copy the results; return False if their number or shapes have changed."""
+        for mask, data in self.masks:
+            np.not_equal(data, 0, out=mask)
         result = self.function(**self.arguments)
         results = result if type(result) is tuple else (result,)
         if len(results) != len(self.outputs):
@@ -114,8 +120,8 @@ class Plans:
             self.dropped += 1
 
 
-#: `forward` may be one kernel call if no other arguments than these are given.
-_PLAIN = frozenset({"query", "keys", "values"})
+#: A pass may be one kernel call if no other arguments than these are given.
+_PLAIN = frozenset({"query", "keys", "values", "need_weights"})
 
 
 def bound_call(
@@ -124,7 +130,7 @@ def bound_call(
     outputs: tuple[np.ndarray, ...],
     given: tuple[np.ndarray, ...],
 ) -> Bound | None:
-    """Return a mechanism's forward pass as one kernel call, or None if it is not one.
+    """Return a mechanism's forward pass or its weights as one kernel call, or None if it is not one.
 
     Args:
         function: A method of a mechanism.
@@ -133,38 +139,85 @@ def bound_call(
         given: The input arrays, whose numbers will change.
     """
     attn = getattr(function, "__self__", None)
-    if len(outputs) != 1 or not isinstance(attn, Attention) or function.__name__ != "forward":
+    if not isinstance(attn, Attention) or function.__name__ not in ("forward", "attention_weights"):
         return None
     if any(value is not None and value is not False for name, value in arguments.items() if name not in _PLAIN):
         return None
     query, keys, values = (arguments.get(name) for name in ("query", "keys", "values"))
-    call = _bound(attn, query, keys, values, outputs[0], given)
-    row = only_row(query)
-    return call if call is not None or row is None else _bound(attn, row, keys, values, outputs[0][0], given)
-
-
-def _bound(
-    attn: Attention, query: Any, keys: Any, values: Any, out: np.ndarray, given: tuple[np.ndarray, ...]
-) -> Bound | None:
-    if type(keys) is not Prepared:  # as `forward` asks: a state of linear attention has a pass of its own
-        return bind(lambda: attn._fused(query, keys, values), out, given)
-    if values is not None or keys.attn is not attn:
+    need_weights = arguments.get("need_weights", False)
+    if function.__name__ == "attention_weights":
+        run: Callable[[Any], Any] = functools.partial(_weights, attn, keys)
+    elif need_weights is True:
+        run = functools.partial(_with_weights, attn, keys, values)
+    elif need_weights is False:
+        run = functools.partial(_output, attn, keys, values)
+    else:
         return None
-    return bind(lambda: attn._fused_prepared(query, keys), out, given)
+    call = bind(lambda: run(query), outputs, given)
+    row = only_row(query)
+    if call is not None or row is None:
+        return call
+    return bind(lambda: run(row), tuple(x[..., 0, :] for x in outputs), given)
+
+
+def _output(attn: Attention, keys: Any, values: Any, query: Any) -> Any:
+    if type(keys) is not Prepared:  # as `forward` asks: a state of linear attention has a pass of its own
+        return attn._fused(query, keys, values)
+    return attn._fused_prepared(query, keys) if values is None and keys.attn is attn else None
+
+
+def _with_weights(attn: Attention, keys: Any, values: Any, query: Any) -> Any:
+    k, v = parts(attn, keys, values)
+    return None if v is None else attn._fused_weights(query, k, v, None)
+
+
+def _weights(attn: Attention, keys: Any, query: Any) -> Any:
+    found = attn._fused_weights(query, parts(attn, keys, None)[0], None, None)
+    return None if found is None else found[1]
+
+
+def references(value: object) -> Iterator[ArrayRef | ObjectRef]:
+    """Yield the references in a parsed value."""
+    if isinstance(value, (ArrayRef, ObjectRef)):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for x in value.values() if isinstance(value, dict) else value:
+            yield from references(x)
+
+
+def is_mask(name: str, x: object) -> bool:
+    """Return whether an option is a mask of booleans or bytes."""
+    return name.lower().endswith("mask") and isinstance(x, ArrayRef) and x.code in ("b1", "u1")
 
 
 def repeatable(args: Iterable[Any], options: Mapping[str, Any] | None) -> bool:
-    """Return whether a parsed request has the same meaning when it is repeated.
+    """Return whether a parsed request may have the same meaning when it is repeated, which `uses_all` decides.
 
     Args:
         args: Positional arguments: numbers, references to arrays and to objects.
-        options: Arguments by name. Arrays among them may be converted or inspected, and a seed becomes a generator,
-            whose state changes with each call; neither can be repeated.
+        options: Arguments by name. A seed among them becomes a generator, whose state changes with each call, and
+            lists and objects other than metadata are inspected; neither can be repeated.
     """
-    named = options or {}
-    if "rng" in named or any(isinstance(x, (ArrayRef, JavaScriptFunction, dict, list)) for x in named.values()):
+    inside = list(args)
+    for name, x in (options or {}).items():
+        if name == "metadata" and isinstance(x, dict):
+            inside += x.values()
+        elif not is_mask(name, x):
+            inside.append(x)
+    if "rng" in (options or {}) or any(isinstance(x, (JavaScriptFunction, dict, list)) for x in inside):
         return False
-    return all(x.is_plain if isinstance(x, ArrayRef) else not isinstance(x, (dict, list)) for x in args)
+    return all(x.is_plain for x in inside if isinstance(x, ArrayRef))
+
+
+def uses_all(arguments: Iterable[Any], given: Iterable[np.ndarray]) -> bool:
+    """Return whether converted arguments contain every given array itself, and nothing that changes with each call."""
+    found: list[Any] = []
+    for x in arguments:
+        found += vars(x).values() if isinstance(x, GraphMetadata) else [x]
+    if any(isinstance(x, np.random.Generator) for x in found):
+        return False
+    inside = {(address(x), x.nbytes) for x in found if isinstance(x, np.ndarray)}
+    return all((address(x), x.nbytes) in inside for x in given)
 
 
 def places(arena: np.ndarray, start: int, like: Iterable[np.ndarray]) -> tuple[np.ndarray, ...] | None:

@@ -31,7 +31,7 @@ def inputs(dtype, rows=None, seed=0):
 
 def bind(attn, query, keys, values, given=None):
     out = np.zeros(query.shape, query.dtype)
-    return bound.bind(lambda: attn._fused(query, keys, values), out, (query,) if given is None else given), out
+    return bound.bind(lambda: attn._fused(query, keys, values), (out,), (query,) if given is None else given), out
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -64,7 +64,7 @@ def test_prepared_keys():
     query, keys, values = inputs(np.float32)
     prepared = attn.prepare(keys, values)
     out = np.zeros(D, np.float32)
-    call = bound.bind(lambda: attn._fused_prepared(query, prepared), out, (query,))
+    call = bound.bind(lambda: attn._fused_prepared(query, prepared), (out,), (query,))
     query[:] = 0.3
     assert repeat(call) == DONE
     np.testing.assert_array_equal(out, attn.forward(query, prepared))
@@ -92,7 +92,7 @@ def test_nothing_is_bound_where_it_is_more_than_one_kernel_call():
     attn = ga.create("scaled_dot_product", D)
 
     def never(run, out=out, given=(query,)):
-        assert bound.bind(run, out, given) is None
+        assert bound.bind(run, (out,), given) is None
 
     never(lambda: attn._fused(query * 2, keys, values))  # a temporary array
     never(lambda: attn._fused(query, keys.copy(), values))
@@ -108,7 +108,11 @@ def test_nothing_is_bound_where_it_is_more_than_one_kernel_call():
     # Python checks keys beyond the window for NaN.
     local = ga.create("local_global", D, window=1)
     never(lambda: local._fused(query, keys, values), given=(query, keys, values))
-    assert bound.bind(lambda: local._fused(query, keys, values), out, (query,)) is not None
+    assert bound.bind(lambda: local._fused(query, keys, values), (out,), (query,)) is not None
+    both = out, np.zeros(N, np.float32)
+    assert bound.bind(lambda: attn._fused(query, keys, values), both, (query,)) is None  # one result, not two
+    assert bound.bind(lambda: attn._fused_weights(query, keys, values, None)[::-1], both, (query,)) is None
+    assert bound.bind(lambda: attn._fused_weights(query, keys, values, None), both, (query,)) is not None
 
 
 def test_a_plain_call_still_wants_its_arguments():

@@ -73,26 +73,26 @@ def recorded(run: Callable[[], Any]) -> tuple[Any, list[KernelCall]]:
         kernel_ops.use(module)
 
 
-def bind(run: Callable[[], Any], out: np.ndarray, given: tuple[np.ndarray, ...]) -> Bound | None:
-    """Bind the single kernel call that `run` makes, with its result in `out`.
+def bind(run: Callable[[], Any], outs: tuple[np.ndarray, ...], given: tuple[np.ndarray, ...]) -> Bound | None:
+    """Bind the single kernel call that `run` makes, with its results in `outs`.
 
     Args:
-        run: A function that makes one kernel call on the given arrays and on constants, and returns its output
-            unchanged. It is called twice.
-        out: (…) contiguous, with the shape and dtype of the result.
+        run: A function that makes one kernel call on the given arrays and on constants, and returns its output, or a
+            tuple of its outputs, unchanged. It is called twice.
+        outs: (…) contiguous each, with the shapes and dtypes of the results.
         given: The arrays whose numbers will change. The kernel must receive each of them as a whole.
 
     Returns:
         The bound call, or None if `run` does anything else.
     """
-    result, before = recorded(run)
+    _, before = recorded(run)
     again, now = recorded(run)
     if len(before) != 1 or len(now) != 1 or not (before[0].answer is now[0].answer is True):
         return None
-    if not isinstance(result, np.ndarray) or not result.flags.c_contiguous:
+    results = again if isinstance(again, tuple) else (again,)
+    if len(results) != len(outs) or not all(map(_same_form, results, outs)):
         return None
-    if result.shape != out.shape or result.dtype != out.dtype or not out.flags.c_contiguous:
-        return None
+    places = {(address(x), x.size): out for x, out in zip(results, outs, strict=True)}
     kernel, arguments, _ = now[0]
     operands = [line.split() for line in kernel.__doc__.splitlines()]
     bound: list[Any] = []
@@ -101,19 +101,26 @@ def bind(run: Callable[[], Any], out: np.ndarray, given: tuple[np.ndarray, ...])
             if x != earlier:
                 return None
         elif use in ("WRITE", "MAYBE_WRITE"):
-            if address(x) == address(again) and x.size == again.size:
-                x = out.reshape(x.shape)
+            if (address(x), x.size) in places:
+                x = places.pop((address(x), x.size)).reshape(x.shape)
         # Constants and given arrays have the same address in both runs. Temporaries do not.
         elif address(x) != address(earlier) or x.strides != earlier.strides:
             return None
         bound.append(x)
-    if not any(isinstance(x, np.ndarray) and address(x) == address(out) for x in bound):
+    if places:
         return None
     looked_at = [x for x in bound if isinstance(x, np.ndarray)]
     if not all(any(address(x) == address(g) and x.size == g.size for x in looked_at) for g in given):
         return None
     memory = np.zeros(SIZE, np.int8)
     return Bound(memory, tuple(bound)) if kernel(*bound, memory) else None
+
+
+def _same_form(x: object, out: np.ndarray) -> bool:
+    """Return whether x is an array whose numbers a kernel may write to `out` instead."""
+    if not isinstance(x, np.ndarray) or x.shape != out.shape or x.dtype != out.dtype:
+        return False
+    return bool(x.flags.c_contiguous and out.flags.c_contiguous)
 
 
 def address(x: np.ndarray) -> int:
