@@ -14,6 +14,8 @@ import graphattend as ga
 from graphattend import _bridge as bridge
 from graphattend import _bridge_arguments, _bridge_names
 from graphattend import _bridge_calls as calls
+from graphattend import _bridge_plans as plans
+from graphattend.errors import NumericalInstabilityError
 
 
 def x(*shape):
@@ -478,3 +480,26 @@ def test_everything_public_is_reachable_from_javascript_or_withheld_for_a_reason
     named = [n for n, m in methods.items() if n[0] != "_" and isinstance(m, (classmethod, staticmethod))]
     made = {"knn", "from_edge_index"}  # ga.knn, ga.graph
     assert {n for n in named if n not in made} <= set(_bridge_names.WITHHELD)
+
+
+def test_a_result_beyond_float32_is_refused_unless_float64_is_asked_for(client):
+    def product(answer, **options):
+        large, one = client.put(np.float64([[1e200]])), client.put(np.float64([[1]]))
+        return answer("function", "functional", "matmul", [large, one], None, **options)
+
+    error = product(client.error)
+    assert (error["code"], error["argument"]) == ("numerical_instability", "dtype")
+    assert product(client.ok, dtype="float64") == 1e200
+
+
+def test_a_plan_refuses_what_the_whole_request_refuses():
+    out = np.zeros(2, np.float32)
+    for large in (np.array([1e200, 1]), np.array([1, -1e39])):
+        plan = plans.Plan(lambda large=large: large, {}, (out,), frozenset())
+        with pytest.raises(NumericalInstabilityError, match="float64"):
+            plan.run()
+    whole = np.array([2**31 - 1, -(2**31)])
+    assert plans.narrowed(whole, np.dtype("i4")).tolist() == whole.tolist()
+    with pytest.raises(NumericalInstabilityError, match="2147483648"):
+        plans.narrowed(whole + 1, np.dtype("i4"))
+    assert plans.narrowed(np.array([np.inf, np.nan]), np.dtype("f4")).dtype == np.float32

@@ -56,6 +56,12 @@ export const inputChecks = {
         close(data[0], 1 / (1 + Math.exp(-Math.SQRT1_2)), 1e-6);
       }
     equal([...(await ga.functional.softmax([3e9, 3e9 + 512])).data], [0, 1]);
+    const values = Float64Array.of(1e200, 0, 0, 1);
+    for (let i = 0; i < 3; i++) {
+      const call = [Float64Array.of(1, 0), Float64Array.of(1, 0, 1, 0), values];
+      await rejects(attn.forward(...call), "numerical_instability", { argument: "dtype" });
+      equal([...(await attn.forward(...call, { dtype: "float64" })).output.data], [5e199, 0.5]);
+    }
   },
 
   "masks: true = attend": async (ga) => {

@@ -41,6 +41,7 @@ from ._bridge_plans import (
     Plans,
     bound_call,
     is_mask,
+    narrowed,
     places,
     references,
     repeatable,
@@ -343,7 +344,7 @@ class _Encoder:
         code = _code(x.dtype)
         code = self.codes.get(code, code)
         if x.dtype is not DTYPES.get(code) or not x.flags.c_contiguous:
-            x = np.ascontiguousarray(x, dtype=code)
+            x = narrowed(x, DTYPES[code])
         _alive.append(x)
         return {"$a": [len(_alive) - 1, x.shape]}
 

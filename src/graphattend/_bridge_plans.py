@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._bridge_questions import JavaScriptFunction
+from ._validate import all_finite
+from .errors import NumericalInstabilityError
 from .graph import GraphMetadata
 from .mechanisms._base import Attention
 from .mechanisms._one_query import only_row
@@ -74,7 +76,7 @@ class Plan(NamedTuple):
         for out, x in zip(self.outputs, results, strict=True):
             if x.shape != out.shape:
                 return False
-            np.copyto(out, x, casting="same_kind")
+            np.copyto(out, x if x.dtype == out.dtype else narrowed(x, out.dtype), casting="same_kind")
         return True
 
 
@@ -218,6 +220,19 @@ def uses_all(arguments: Iterable[Any], given: Iterable[np.ndarray]) -> bool:
         return False
     inside = {(address(x), x.nbytes) for x in found if isinstance(x, np.ndarray)}
     return all((address(x), x.nbytes) in inside for x in given)
+
+
+def narrowed(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return a contiguous copy of a result in another dtype; raise if a number is beyond its range."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = np.ascontiguousarray(x, dtype)
+    if dtype.kind == "f" and not all_finite(out) and (np.isinf(out) & np.isfinite(x)).any():
+        raise NumericalInstabilityError.of(
+            "dtype", "float64", str(dtype), text='"float64"', got=f"a result beyond the range of {dtype}"
+        )
+    if x.dtype.kind in "iu" and (out != x).any():
+        raise NumericalInstabilityError.of("result", str(dtype), str(x.dtype), got=f"{x[out != x][0]}")
+    return out
 
 
 def places(arena: np.ndarray, start: int, like: Iterable[np.ndarray]) -> tuple[np.ndarray, ...] | None:
