@@ -444,6 +444,15 @@ def test_a_matrix_of_one_query_is_bound(key, prepared):
     assert plans.bound_call(attn.forward, {"query": query, **given}, (out,), (query,)) is not None
 
 
+@pytest.mark.with_kernels
+def test_large_results_are_not_bound():
+    attn, keys = ga.create("scaled_dot_product", D), np.ones((N, D), np.float32)
+    for rows, wanted in ((plans.LARGE // (4 * D), True), (plans.LARGE // (4 * D) + 1, False)):
+        query = np.ones((rows, D), np.float32)
+        given = {"query": query, "keys": keys, "values": keys}
+        assert (plans.bound_call(attn.forward, given, (np.empty_like(query),), (query,)) is not None) is wanted
+
+
 def test_prepared_keys_are_bound_for_their_own_mechanism_alone():
     attn, other = ga.create("multi_head", D, num_heads=2), ga.create("multi_head", D, num_heads=2, seed=1)
     rng = np.random.default_rng(0)

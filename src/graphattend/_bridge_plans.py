@@ -122,6 +122,8 @@ class Plans:
             self.dropped += 1
 
 
+#: Results of more bytes are not bound: to try it takes two more passes, and Python's share of them is small.
+LARGE = 1 << 20
 #: A pass may be one kernel call if no other arguments than these are given.
 _PLAIN = frozenset({"query", "keys", "values", "need_weights"})
 
@@ -144,6 +146,8 @@ def bound_call(
     if not isinstance(attn, Attention) or function.__name__ not in ("forward", "attention_weights"):
         return None
     if any(value is not None and value is not False for name, value in arguments.items() if name not in _PLAIN):
+        return None
+    if sum(x.nbytes for x in outputs) > LARGE:
         return None
     query, keys, values = (arguments.get(name) for name in ("query", "keys", "values"))
     need_weights = arguments.get("need_weights", False)
