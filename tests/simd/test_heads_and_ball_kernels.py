@@ -54,11 +54,44 @@ def test_folded_heads(heads, queries, bias, n):
         gated, finite = kernel_ops.multi_head_single(q, k, v, p, heads, gain=gain)
         assert finite
         close(np.atleast_2d(gated), expected, 3e-6)
+    weights, alone = (np.empty((m * heads, n), numbers.REAL) for _ in range(2))
+    kernel_ops.multi_head_single(q, k, v, p, heads, weights=weights)
+    assert kernel_ops.multi_head_single(q, k, None, p, heads, weights=alone) == (None, True)
+    close(alone, weights, 3e-6)
+    for which in range(2):
+        spoiled = [q.copy(), k.copy(), None]
+        spoiled[which].reshape(-1)[-1] = np.inf
+        assert not kernel_ops.multi_head_single(*spoiled, p, heads, weights=alone)[1]
     for which in range(3):
         spoiled = [q.copy(), k.copy(), v.copy()]
         spoiled[which].reshape(-1)[-1] = np.inf
         assert not kernel_ops.multi_head_single(*spoiled, p, heads)[1]
         assert not kernel_ops.multi_head_single(*spoiled, p, heads, gain=gain)[1]
+
+
+def test_heads_without_values_give_nothing_but_weights():
+    rng = np.random.default_rng(0)
+    d, n = 8, 5
+    q, k, out, weights = normal(rng, 1, d), normal(rng, n, d), normal(rng, 1, d), normal(rng, 2, n)
+    w = [normal(rng, d, d) for _ in range(4)]
+    heads = kernel_ops.current().heads
+    none = None, None, None, None
+
+    def run(v, w_v, w_o, out, weights):
+        return heads(q, k, v, w[0], w[1], w_v, w_o, *none, out, weights, 2, 0.5, None)
+
+    assert run(None, None, None, None, weights) is True
+    assert run(k, w[2], w[3], out, None) is True
+    for wrong in (
+        (None, None, None, None, None),
+        (None, None, None, out, weights),
+        (None, w[2], w[3], out, None),
+        (k, None, w[3], out, weights),
+        (k, w[2], None, out, weights),
+        (k, w[2], w[3], None, weights),
+    ):
+        with pytest.raises(ValueError, match="heads"):
+            run(*wrong)
 
 
 def ball(rng, n, d, c, largest):

@@ -125,8 +125,8 @@ class MultiHeadAttention(Attention):
         p = self._params(query.dtype)
         with silence():
             if values is None:
-                rows, _ = fold_query(query[None], p, self.num_heads)
-                return simd.single_with_weights(rows, keys, None, {"scale": self._factor, "mask": mask})
+                alone = simd.multi_head_weights(query, keys, p, self.num_heads, self._factor, mask)
+                return None if alone is None else (None, alone)
             weights = np.empty((self.num_heads, len(keys)), query.dtype)
             options, gain = (self.num_heads, self._factor, True), self._gain(query, p)
             out = simd.multi_head_single(query, keys, values, p, *options, weights, gain, mask)

@@ -331,6 +331,18 @@ def multi_head_single(
     return cast("np.ndarray", found[0])
 
 
+def multi_head_weights(
+    query: np.ndarray, keys: np.ndarray, p: Mapping[str, np.ndarray], heads: int, scale: float, mask: np.ndarray | None
+) -> np.ndarray | None:
+    """Compute the weights (H, N) of one query as `multi_head_single` does, or return None."""
+    weights = np.empty((heads, len(keys)), query.dtype)
+    try:
+        found = _kernels.multi_head_single(query, keys, None, p, heads, scale, weights, None, mask)
+    except ValueError:
+        return None
+    return weights if found is not None and found[1] else None
+
+
 def multi_head_projected(
     query: np.ndarray, k: np.ndarray, v: np.ndarray, p: Mapping[str, np.ndarray], scale: float, check_finite: bool
 ) -> np.ndarray | None:

@@ -342,14 +342,14 @@ def attention_vjp(
 def multi_head_single(
     q: Array,
     k: Array,
-    v: Array,
+    v: Array | None,
     parameters: Mapping[str, Array],
     num_heads: int,
     scale: float | None = None,
     weights: Array | None = None,
     gain: Array | None = None,
     mask: Array | None = None,
-) -> tuple[Array, bool] | None:
+) -> tuple[Array | None, bool] | None:
     """Compute multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys and values.
 
     This costs 4·M·N·D·H instead of 4·N·D² multiply-adds; the caller chooses (`functional.multi_head.folds`).
@@ -357,7 +357,7 @@ def multi_head_single(
     Args:
         q: The queries.
         k: The keys, (N, Dk).
-        v: The values, (N, Dv).
+        v: The values, (N, Dv), or None for the weights alone.
         parameters: ``w_q, w_k, w_v, w_o`` and optionally ``b_q, b_k, b_v, b_o`` (y = x @ w + b).
         num_heads: H. Head h uses columns h·D/H … (h+1)·D/H.
         scale: Factor of the scores, default 1/√(D/H).
@@ -366,16 +366,20 @@ def multi_head_single(
         mask: Boolean (True = attend) or of the dtype of q (added), (1, N), or None.
 
     Returns:
-        Output (Do,) or (M, Do), and whether it, q, k and v are finite.
+        Output (Do,) or (M, Do), None without values, and whether it, q, k and v are finite.
     """
     p = parameters
     w_q, w_o = p["w_q"], p["w_o"]
     if scale is None:
         scale = (w_q.shape[1] / num_heads) ** -0.5
-    out = _empty((1 if q.ndim == 1 else q.shape[0], w_o.shape[1]), q.dtype)
+    rows = q[None] if q.ndim == 1 else q
+    if v is None:
+        alone = None, w_q, p["w_k"], None, None, p.get("b_q"), None, None, gain, None, weights
+        finite = _k.heads(rows, k, *alone, num_heads, scale, mask)
+        return None if finite is None else (None, finite)
+    out = _empty((len(rows), w_o.shape[1]), q.dtype)
     finite = _k.heads(
-        q[None] if q.ndim == 1 else q,
-        *(k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), gain),
+        *(rows, k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), gain),
         *(out, weights, num_heads, scale, mask),
     )
     if finite is None:

@@ -221,23 +221,25 @@ def make_heads(rng):
     weights = [normal(rng, dq, d), normal(rng, dk, d), normal(rng, dv, d), normal(rng, d, do)]
     biases = [None if rng.random() < 0.5 else normal(rng, w) for w in (d, d, do)]
     gain = None if rng.random() < 0.5 else normal(rng, m, heads) * (rng.random((m, heads)) < 0.5)
-    arrays = [normal(rng, m, dq), normal(rng, n, dk), normal(rng, n, dv), *weights, *biases, gain]
-    return [
-        *arrays,
-        output(m, do),
-        None if rng.random() < 0.5 else output(m * heads, n),
-        heads,
-        0.25,
-        row_of_mask(rng, 1, n),
-    ]
+    values, out, stored = normal(rng, n, dv), output(m, do), output(m * heads, n)
+    kind = rng.random()
+    if kind < 0.3:
+        values = out = weights[2] = weights[3] = None  # the weights alone
+    elif kind < 0.6:
+        stored = None
+    arrays = [normal(rng, m, dq), normal(rng, n, dk), values, *weights, *biases, gain]
+    return [*arrays, out, stored, heads, 0.25, row_of_mask(rng, 1, n)]
 
 
 def ref_heads(q, k, v, w_q, w_k, w_v, w_o, b_q, b_v, b_o, gain, out, weights, heads, scale, mask):
     add = lambda b: 0 if b is None else b.astype(float)  # noqa: E731
     split = lambda x: x.reshape(len(x), int(heads), -1).transpose(1, 0, 2)  # noqa: E731
     qh = split(q.astype(float) @ w_q + add(b_q))
-    kh, vh = split(k.astype(float) @ w_k), split(v.astype(float) @ w_v + add(b_v))
+    kh = split(k.astype(float) @ w_k)
     w = softmax64(hide(scale * qh @ kh.transpose(0, 2, 1), mask))
+    if v is None:
+        return [None, w.transpose(1, 0, 2)]
+    vh = split(v.astype(float) @ w_v + add(b_v))
     mixed = w @ vh * (1 if gain is None else gain.astype(float).T[..., None])
     return [mixed.transpose(1, 0, 2).reshape(len(q), -1) @ w_o + add(b_o), w.transpose(1, 0, 2)]
 

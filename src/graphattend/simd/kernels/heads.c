@@ -123,6 +123,8 @@ typedef struct {
 
 static const real *data(const Heads *h, int which) { return (const real *)h->a[which].data; }
 static isize ld(const Heads *h, int which) { return step(&h->a[which], 2); }
+/* The length of the last axis, 0 for an operand that is not given. */
+static isize columns(const Array *a) { return given(a) ? len(a, 1) : 0; }
 
 /* y = x W + b for one row, columns `from` to `to` of W */
 NOINLINE void project(const Heads *h, const real *x, int weight, int bias, isize from, isize to,
@@ -146,9 +148,11 @@ static int counts(const Heads *h, isize i, isize j) {
 /* The averages of the values for the `rows` heads that are computed, from their queries U, into
  * which W_k is folded. */
 static real attend_heads(const Heads *h, const real *U, isize rows, real *average, real *rest) {
-    const real *k = data(h, heads_k), *v = data(h, heads_v);
-    isize ldk = ld(h, heads_k), ldv = ld(h, heads_v), dk = len(&h->a[heads_k], 1),
-          dv = len(&h->a[heads_v], 1);
+    int alone = !given(&h->a[heads_v]);
+    isize ldk = ld(h, heads_k), ldv = alone ? 0 : ld(h, heads_v), dk = len(&h->a[heads_k], 1),
+          dv = columns(&h->a[heads_v]);
+    const real *k = data(h, heads_k),
+               *v = alone ? k : data(h, heads_v); /* of which dv columns are read */
     real bad = 0, *weights = (real *)h->a[heads_weights].data;
     int some = FULL && given(&h->a[heads_weights]);
     if (FULL && !some && rows < QUAD - 1) {
@@ -182,7 +186,7 @@ static real attend_heads(const Heads *h, const real *U, isize rows, real *averag
 }
 
 static real run(Heads *h, real scale, real *workspace) {
-    isize dk = len(&h->a[heads_k], 1), dv = len(&h->a[heads_v], 1), d = h->heads * h->width,
+    isize dk = len(&h->a[heads_k], 1), dv = columns(&h->a[heads_v]), d = h->heads * h->width,
           rows = 0;
     for (isize i = 0; FULL && i < h->queries; i++)
         for (isize j = 0; j < h->heads; j++) rows += counts(h, i, j);
@@ -199,6 +203,7 @@ static real run(Heads *h, real scale, real *workspace) {
     }
     fill(folded + rows * dk, (padded - rows) * dk, 0);
     real bad = attend_heads(h, folded, rows, average, row + d);
+    if (!given(&h->a[heads_v])) return bad;
     for (isize i = 0; i < h->queries; i++) {
         for (isize j = 0; j < h->heads; j++) {
             real *part = row + j * h->width;
@@ -211,9 +216,9 @@ static real run(Heads *h, real scale, real *workspace) {
             average += dv;
         }
         real *out = (real *)h->a[heads_out].data + i * ld(h, heads_out);
-        isize columns = len(&h->a[heads_w_o], 1);
-        project(h, row, heads_w_o, heads_b_o, 0, columns, out);
-        bad += note_row(out, columns);
+        isize width = len(&h->a[heads_w_o], 1);
+        project(h, row, heads_w_o, heads_b_o, 0, width, out);
+        bad += note_row(out, width);
     }
     return bad;
 }
@@ -235,8 +240,8 @@ static int is_bias(const Array *a, isize length) { return !given(a) || len(a, 1)
 
 Status KERNEL(heads)(Call *call) {
     const Array *a = call->array;
-    isize d = len(&a[heads_w_q], 1), dk = len(&a[heads_k], 1), dv = len(&a[heads_v], 1),
-          out = len(&a[heads_w_o], 1);
+    isize d = len(&a[heads_w_q], 1), dk = len(&a[heads_k], 1), dv = columns(&a[heads_v]),
+          out = columns(&a[heads_w_o]);
     Heads h = {a,
                len(&a[heads_q], 2),
                len(&a[heads_k], 2),
@@ -248,9 +253,15 @@ Status KERNEL(heads)(Call *call) {
     if (h.heads < 1 || d % h.heads) return wrong(call, "heads: shapes differ");
     h.width = d / h.heads;
     if (!is_matrix(&a[heads_w_q], len(&a[heads_q], 1), d) || !is_matrix(&a[heads_w_k], dk, d) ||
-        !is_matrix(&a[heads_w_v], dv, d) || !is_matrix(&a[heads_w_o], d, out) ||
-        !is_matrix(&a[heads_v], h.keys, dv) || !is_matrix(&a[heads_out], h.queries, out) ||
-        !is_bias(&a[heads_b_q], d) || !is_bias(&a[heads_b_v], d) || !is_bias(&a[heads_b_o], out))
+        !is_bias(&a[heads_b_q], d))
+        return wrong(call, "heads: shapes differ");
+    if (!given(&a[heads_v])) { /* the weights alone */
+        if (!FULL || !given(&a[heads_weights]) || given(&a[heads_out]))
+            return wrong(call, "heads: without values only weights can be given");
+    } else if (!given(&a[heads_w_v]) || !given(&a[heads_w_o]) || !given(&a[heads_out]) ||
+               !is_matrix(&a[heads_w_v], dv, d) || !is_matrix(&a[heads_w_o], d, out) ||
+               !is_matrix(&a[heads_v], h.keys, dv) || !is_matrix(&a[heads_out], h.queries, out) ||
+               !is_bias(&a[heads_b_v], d) || !is_bias(&a[heads_b_o], out))
         return wrong(call, "heads: shapes differ");
     isize rows = h.queries * h.heads;
     if (!FULL && (given(&a[heads_weights]) || given(&a[heads_gain]))) return DECLINED;
@@ -261,7 +272,7 @@ Status KERNEL(heads)(Call *call) {
     Array none = {.kind = ABSENT};
     Limits limits = {&a[heads_mask], &none, 0, 0, 0};
     Batch batch;
-    batch_start(&batch, &a[heads_out], 2);
+    batch_start(&batch, &a[heads_q], 2);
     if (!limits_batch(&limits, &batch, 1, h.keys))
         return wrong(call, "heads: the mask does not fit");
     h.seen = visible_now(&limits, &batch, h.keys);
