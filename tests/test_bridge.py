@@ -498,7 +498,7 @@ def test_a_plan_refuses_what_the_whole_request_refuses():
         plan = plans.Plan(lambda large=large: large, {}, (out,), frozenset())
         with pytest.raises(NumericalInstabilityError, match="float64"):
             plan.run()
-    whole = np.array([2**31 - 1, -(2**31)])
+    whole = np.array([2**31 - 1, -(2**31)], np.int64)
     assert plans.narrowed(whole, np.dtype("i4")).tolist() == whole.tolist()
     with pytest.raises(NumericalInstabilityError, match="2147483648"):
         plans.narrowed(whole + 1, np.dtype("i4"))
