@@ -415,13 +415,11 @@ def test_weights_are_bound_and_have_the_same_bits(key, rows):
     attn = ga.create(key, D)
     query, keys, values = ((0.1 * RNG.standard_normal(shape)).astype(np.float32) for shape in ((D,), (N, D), (N, D)))
     query = query if rows is None else query[None]
-    calls = [(attn.forward, {"query": query, "keys": keys, "values": values, "need_weights": True})]
-    if key != "multi_head":  # its queries are folded in a call of their own
-        calls.append((attn.attention_weights, {"query": query, "keys": keys}))
-    for function, arguments in calls:
+    weights = attn.attention_weights, {"query": query, "keys": keys}
+    for function, arguments in ((attn.forward, {**weights[1], "values": values, "need_weights": True}), weights):
         like = function(**arguments)
         outs = tuple(np.zeros_like(x) for x in (like if isinstance(like, tuple) else (like,)))
-        call = plans.bound_call(function, arguments, outs, (query, keys))
+        call = plans.bound_call(function, [], arguments, outs, (query, keys))
         assert call is not None
         query[:], keys[0] = 0.1, -0.1
         assert repeat(call) == 1
@@ -441,7 +439,7 @@ def test_a_matrix_of_one_query_is_bound(key, prepared):
     query, keys, values = ((0.1 * rng.standard_normal((n, D))).astype(np.float32) for n in (1, N, N))
     given = {"keys": attn.prepare(keys, values)} if prepared else {"keys": keys, "values": values}
     out = np.empty((1, D), np.float32)
-    assert plans.bound_call(attn.forward, {"query": query, **given}, (out,), (query,)) is not None
+    assert plans.bound_call(attn.forward, [], {"query": query, **given}, (out,), (query,)) is not None
 
 
 @pytest.mark.with_kernels
@@ -450,7 +448,48 @@ def test_large_results_are_not_bound():
     for rows, wanted in ((plans.LARGE // (4 * D), True), (plans.LARGE // (4 * D) + 1, False)):
         query = np.ones((rows, D), np.float32)
         given = {"query": query, "keys": keys, "values": keys}
-        assert (plans.bound_call(attn.forward, given, (np.empty_like(query),), (query,)) is not None) is wanted
+        assert (plans.bound_call(attn.forward, [], given, (np.empty_like(query),), (query,)) is not None) is wanted
+
+
+@pytest.mark.with_kernels
+@pytest.mark.parametrize("wide", [False, True])
+def test_functions_without_checks_are_bound(wide):
+    x, y = (RNG.standard_normal((600 if wide else N, 600)).astype(np.float32) for _ in range(2))
+    for function, args, named in (
+        (ga.functional.softmax, [x], {}),
+        (ga.functional.softmax, [], {"x": x, "axis": -1}),
+        (ga.functional.matmul, [x, y.T.copy()], {}),
+    ):
+        out = np.zeros_like(function(*args, **named))
+        given = (*args, *(x for x in named.values() if isinstance(x, np.ndarray)))
+        call = plans.bound_call(function, args, named, (out,), given)
+        if call is None:
+            assert function is ga.functional.matmul, "only products may be large, or left to BLAS"
+            continue
+        assert function is ga.functional.softmax or not wide
+        for fill in (0.5, np.nan):
+            x[0, 1:] = fill
+            assert plans.Plan(None, {}, (out,), frozenset(), call).run() is True
+            np.testing.assert_array_equal(out, function(*args, **named))
+    assert plans.bound_call(ga.functional.softmax, [x], {"axis": 0}, (np.empty_like(x),), (x,)) is None
+    row, indptr = x[0].copy(), np.array([0, 600], np.int64)
+    assert plans.bound_call(ga.functional.segment_softmax, [row, indptr], {}, (np.empty_like(row),), (row,)) is None
+
+
+@pytest.mark.with_kernels
+def test_large_results_are_planned_only_if_they_are_bound(arena):
+    n = int((plans.LARGE // 4) ** 0.5) + 1
+    bridge.reserve(8 * n * n + 2 * plans.ALIGNMENT)
+    put(bridge._arena, RNG.standard_normal((n, n)))
+    for axis, count in ((0, 2), (-1, 4)):
+        for _ in range(3):
+            lines = send("function", "functional", "softmax", [at((n, n))], {"axis": axis})
+        assert "ok" in json.loads(lines[0])
+        assert len(lines) == count
+    want = ga.functional.softmax(np.ndarray((n, n), np.float32, bridge._arena))
+    number, *where = lines[2].split(";")
+    assert bridge.again(int(number)) is True
+    np.testing.assert_array_equal(results(bridge._arena, [w.split(",") for w in where])[0], want.ravel())
 
 
 def test_prepared_keys_are_bound_for_their_own_mechanism_alone():
@@ -460,7 +499,7 @@ def test_prepared_keys_are_bound_for_their_own_mechanism_alone():
     prepared, out = attn.prepare(keys, values), np.empty(D, np.float32)
 
     def bound(of, **arguments):
-        return plans.bound_call(of.forward, {"query": query, "keys": prepared, **arguments}, (out,), (query,))
+        return plans.bound_call(of.forward, [], {"query": query, "keys": prepared, **arguments}, (out,), (query,))
 
     assert bound(other) is None
     assert bound(attn, values=values) is None

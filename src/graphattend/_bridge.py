@@ -40,6 +40,7 @@ from ._bridge_plans import (
     Plan,
     Plans,
     bound_call,
+    is_large,
     is_mask,
     narrowed,
     places,
@@ -400,7 +401,9 @@ def _plan(request: dict[str, Any], result: object) -> str:
     if not uses_all([*positional, *named.values()], [*given, *masks.values()]):
         return ""
     objects = frozenset(x.id for x in entries if isinstance(x, ObjectRef))
-    bound = None if positional else bound_call(function, named, outputs, given)
+    bound = bound_call(function, positional, named, outputs, given)
+    if bound is None and is_large(outputs):
+        return ""
     call = functools.partial(function, *positional) if positional else function
     plan = Plan(call, named, outputs, objects, bound, tuple((masks[n], data[n]) for n in masks))
     return f"\n{_plans.add(plan)};{_where(outputs)}" + ("" if bound is None else f"\n{bound.address}")

@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import functional
 from ._bridge_questions import JavaScriptFunction
 from ._validate import all_finite
 from .errors import NumericalInstabilityError
@@ -55,7 +56,7 @@ class Plan(NamedTuple):
     """A call whose arguments are views of the arena and kept objects; its results are copied to `outputs`.
 
     `masks` are boolean arguments and the bytes in the arena that they are made of before each call. `bound` is the
-    equivalent kernel call, or None if there is none.
+    equivalent kernel call, which writes to `outputs`, or None if there is none.
     """
 
     function: Callable[..., Any]
@@ -67,6 +68,8 @@ class Plan(NamedTuple):
 
     def run(self) -> bool:
         """Call the function and copy the results; return False if their number or shapes have changed."""
+        if self.bound is not None and self.bound.repeat():
+            return True
         for mask, data in self.masks:
             np.not_equal(data, 0, out=mask)
         result = self.function(**self.arguments)
@@ -122,40 +125,62 @@ class Plans:
             self.dropped += 1
 
 
-#: Results of more bytes are not bound: to try it takes two more passes, and Python's share of them is small.
+#: Results of more bytes are planned only if the call is bound: to copy them takes longer than a plan saves.
 LARGE = 1 << 20
+#: Functions that check no numbers and may be one kernel call, with the most bytes of a result that is bound. To try it
+#: takes two more passes; softmax takes as long as it takes to copy its result a few times.
+_FUNCTIONS = {"softmax": math.inf, "matmul": LARGE}
 #: A pass may be one kernel call if no other arguments than these are given.
 _PLAIN = frozenset({"query", "keys", "values", "need_weights"})
 
 
+def is_large(outputs: Iterable[np.ndarray], most: float = LARGE) -> bool:
+    """Return whether results have more than `most` bytes."""
+    return sum(x.nbytes for x in outputs) > most
+
+
 def bound_call(
     function: Callable[..., Any],
+    positional: Sequence[Any],
+    named: Mapping[str, Any],
+    outputs: tuple[np.ndarray, ...],
+    given: tuple[np.ndarray, ...],
+) -> Bound | None:
+    """Return a function, or a mechanism's forward pass or its weights, as one kernel call, or None if it is not one.
+
+    Args:
+        function: A function, or a method of an object.
+        positional: Its arguments without names.
+        named: Its arguments by name.
+        outputs: The arrays for the results.
+        given: The input arrays, whose numbers will change.
+    """
+    name = getattr(function, "__name__", "")
+    if name in _FUNCTIONS and function is getattr(functional, name):
+        run = functools.partial(function, *positional, **named)
+        return None if is_large(outputs, _FUNCTIONS[name]) else bind(run, outputs, given)
+    attn = getattr(function, "__self__", None)
+    if positional or not isinstance(attn, Attention) or is_large(outputs):
+        return None
+    return _bound_pass(attn, name, named, outputs, given)
+
+
+def _bound_pass(
+    attn: Attention,
+    name: str,
     arguments: Mapping[str, Any],
     outputs: tuple[np.ndarray, ...],
     given: tuple[np.ndarray, ...],
 ) -> Bound | None:
-    """Return a mechanism's forward pass or its weights as one kernel call, or None if it is not one.
-
-    Args:
-        function: A method of a mechanism.
-        arguments: Its arguments by name.
-        outputs: The arrays for the results.
-        given: The input arrays, whose numbers will change.
-    """
-    attn = getattr(function, "__self__", None)
-    if not isinstance(attn, Attention) or function.__name__ not in ("forward", "attention_weights"):
-        return None
-    if any(value is not None and value is not False for name, value in arguments.items() if name not in _PLAIN):
-        return None
-    if sum(x.nbytes for x in outputs) > LARGE:
+    if any(x is not None and x is not False for n, x in arguments.items() if n not in _PLAIN):
         return None
     query, keys, values = (arguments.get(name) for name in ("query", "keys", "values"))
     need_weights = arguments.get("need_weights", False)
-    if function.__name__ == "attention_weights":
+    if name == "attention_weights":
         run: Callable[[Any], Any] = functools.partial(_weights, attn, keys)
-    elif need_weights is True:
+    elif name == "forward" and need_weights is True:
         run = functools.partial(_with_weights, attn, keys, values)
-    elif need_weights is False:
+    elif name == "forward" and need_weights is False:
         run = functools.partial(_output, attn, keys, values)
     else:
         return None

@@ -29,12 +29,18 @@ class Bound(NamedTuple):
     """A bound call, which can be repeated while this object is alive.
 
     Args:
-        memory: (SIZE,) of int8.
-        arguments: The arrays that the kernel reads and writes.
+        kernel: The module's method.
+        arguments: Its arguments, with the arrays that it reads and writes.
+        memory: (SIZE,) of int8, the same for a caller without Python.
     """
 
-    memory: np.ndarray
+    kernel: Callable[..., Any]
     arguments: tuple[Any, ...]
+    memory: np.ndarray
+
+    def repeat(self) -> bool:
+        """Call the kernel; return False if it declines these numbers."""
+        return self.kernel(*self.arguments) is True
 
     @property
     def address(self) -> int:
@@ -113,7 +119,7 @@ def bind(run: Callable[[], Any], outs: tuple[np.ndarray, ...], given: tuple[np.n
     if not all(any(address(x) == address(g) and x.size == g.size for x in looked_at) for g in given):
         return None
     memory = np.zeros(SIZE, np.int8)
-    return Bound(memory, tuple(bound)) if kernel(*bound, memory) else None
+    return Bound(kernel, tuple(bound), memory) if kernel(*bound, memory) else None
 
 
 def _same_form(x: object, out: np.ndarray) -> bool:
