@@ -37,6 +37,19 @@ def test_all_masks(rng, causal, temperature):
         np.testing.assert_allclose(w, expected[1], rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("shift", [0.0, 12.0, 1e5, -1e5])
+def test_a_constant_in_the_mask_of_one_query_changes_nothing(rng, shift):
+    """A large number in the mask, which float32 would round, is added in float64."""
+    q, k, v = (rng.standard_normal(shape).astype(np.float32) for shape in ((4,), (40, 4), (40, 3)))
+    attn, whole = ga.LinearAttention(4, num_features=12), rng.integers(-3, 4, 40)
+    mask = np.where(rng.random(40) < 0.6, whole, -np.inf)  # whole numbers and their sums with `shift` fit float32
+    out, w = attn.forward(q, k, v, attn_mask=mask, need_weights=True)
+    shifted, alone = attn.forward(q, k, v, attn_mask=mask + shift, need_weights=True)
+    np.testing.assert_allclose(shifted, out, atol=2e-6)
+    np.testing.assert_allclose(alone, w, atol=2e-6)
+    np.testing.assert_allclose(attn.forward(q, k, v, attn_mask=mask + shift), out, atol=2e-6)
+
+
 def test_error_against_softmax_falls(rng):
     q, k, v = (rng.standard_normal((40, 8)) * 0.6 for _ in range(3))
     exact = ga.ScaledDotProductAttention(8, temperature=1.3).forward(q, k, v)

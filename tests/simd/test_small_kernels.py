@@ -62,6 +62,31 @@ def test_favor_of_one_query(n, d, m, e):
     assert np.array_equal(alone, weights)
 
 
+@pytest.mark.parametrize("n", [1, 31, 70])
+def test_favor_of_one_query_with_a_mask(n):
+    """A hidden key is as one that is not there, and a number in the mask as a factor of the weight."""
+    rng = np.random.default_rng(n)
+    q, k, v, w = normal(rng, 6), normal(rng, n, 6), normal(rng, n, 5), normal(rng, 16, 6)
+    plain = kernel_ops.favor_single(q, k, v, w, 0.5, 1e9)[1].astype(float)
+    seen = rng.random(n) < 0.6
+    seen[32:64] = False  # a block of which no key is visible
+    added = np.where(seen, rng.standard_normal(n), -np.inf).astype(numbers.REAL)
+    for mask, factor in ((seen, seen), (added, np.exp(added.astype(float))), (np.zeros(n, bool), np.zeros(n))):
+        out, weights, finite = kernel_ops.favor_single(q, k, v, w, 0.5, 1e9, mask[None])
+        want = plain * factor
+        want /= want.sum() or 1
+        close(weights, want, 4e-6)
+        close(out, want @ v, 4e-6)
+        assert finite
+        assert not weights[~seen].any()
+    one = kernel_ops.favor_single(q, k, v, w, 0.5, 1e9, np.ones((1, 1), bool))[1]
+    assert np.array_equal(one, kernel_ops.favor_single(q, k, v, w, 0.5, 1e9)[1])
+    with pytest.raises(ValueError, match="mask"):
+        kernel_ops.favor_single(q, k, v, w, 0.5, 1e9, np.ones((1, n + 1), bool))
+    added[-1] = np.nan
+    assert not kernel_ops.favor_single(q, k, v, w, 0.5, 1e9, added[None])[2]
+
+
 def test_favor_of_one_query_sees_rubbish_and_the_reach():
     rng = np.random.default_rng(3)
     q, k, v, w = normal(rng, 5), normal(rng, 40, 5), normal(rng, 40, 6), normal(rng, 16, 5)

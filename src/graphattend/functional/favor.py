@@ -127,15 +127,21 @@ def exponentials(
 
 
 def attend_single(
-    query: np.ndarray, keys: np.ndarray, values: np.ndarray | None, directions: Directions, sharpness: float
+    query: np.ndarray,
+    keys: np.ndarray,
+    values: np.ndarray | None,
+    directions: Directions,
+    sharpness: float,
+    mask: np.ndarray | None = None,
 ) -> tuple[Any, np.ndarray] | None:
     """Return output (E,), None without values, and weights (N,) of one query in one kernel call.
 
-    Returns None if the exponents need float64 or a result is not finite.
+    The mask (1, N) is boolean (True = attend) or contains logarithms of factors of the weights. Returns None if the
+    exponents need float64 or a result is not finite.
     """
     single = query.dtype == np.float32
     w, reach = (directions.single, directions.reach) if single else (directions.wide, sys.float_info.max)
-    return simd.favor_single(query, keys, values, w, sharpness * keys.shape[-1] ** -0.25, reach)
+    return simd.favor_single(query, keys, values, w, sharpness * keys.shape[-1] ** -0.25, reach, mask)
 
 
 def _narrowed(

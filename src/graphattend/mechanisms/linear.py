@@ -209,19 +209,9 @@ class LinearAttention(Attention):
             return None
         if values is not None and not values.size:
             return None
-        directions, sharpness = self._directions(), self.temperature**-0.5
-        if mask is None:
-            return attend_single(query, keys, values, directions, sharpness)
-        if mask.dtype != np.bool_ or (self.check_finite and not all_finite(keys, keys if values is None else values)):
+        if mask is not None and mask.dtype != np.bool_ and _log_factor(mask).dtype != query.dtype:
             return None
-        seen = mask[0].nonzero()[0]
-        shown = None if values is None else values[seen]
-        found = attend_single(query, keys[seen], shown, directions, sharpness) if seen.size else None
-        if found is None:
-            return None
-        weights = np.zeros(len(keys), query.dtype)
-        weights[seen] = found[1]
-        return found[0], weights
+        return attend_single(query, keys, values, self._directions(), self.temperature**-0.5, mask)
 
     def _directions(self) -> Directions:
         cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]

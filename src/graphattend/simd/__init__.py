@@ -203,10 +203,16 @@ def single_product(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
 
 
 def favor_single(
-    query: np.ndarray, keys: np.ndarray, values: np.ndarray | None, directions: np.ndarray, root: float, reach: float
+    query: np.ndarray,
+    keys: np.ndarray,
+    values: np.ndarray | None,
+    directions: np.ndarray,
+    root: float,
+    reach: float,
+    mask: np.ndarray | None = None,
 ) -> tuple[Any, np.ndarray] | None:
     """Compute `kernel_ops.favor_single`, or return None without kernels or if a result is not finite."""
-    found = None if _kernels is None else _kernels.favor_single(query, keys, values, directions, root, reach)
+    found = None if _kernels is None else _kernels.favor_single(query, keys, values, directions, root, reach, mask)
     return found[:2] if found is not None and found[2] else None
 
 

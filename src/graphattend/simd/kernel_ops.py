@@ -410,7 +410,7 @@ def favor_exponentials(x: Array, projection: Array, *, is_query: bool, shift: bo
 
 
 def favor_single(
-    q: Array, k: Array, v: Array | None, directions: Array, root: float, reach: float
+    q: Array, k: Array, v: Array | None, directions: Array, root: float, reach: float, mask: Array | None = None
 ) -> tuple[Array | None, Array, bool] | None:
     """Compute linear attention of one query by FAVOR+ features, without the features of the keys.
 
@@ -421,12 +421,13 @@ def favor_single(
         directions: W, (m, D).
         root: Factor of q and k.
         reach: Largest |root·x|²/2 of a query or key for which the result is wanted.
+        mask: Boolean (True = attend) or of the dtype of q (the logarithms of factors of the weights), (1, N), or None.
 
     Returns:
         Output (E,), None without values; weights (N,); whether all is finite. None if a vector is out of reach.
     """
     out, weights = None if v is None else _empty(v.shape[-1], q.dtype), _empty(len(k), q.dtype)
-    finite = _k.favor_one(q, k, v, directions, out, weights, root, reach)
+    finite = _k.favor_one(q, k, v, directions, out, weights, root, reach, mask)
     return None if finite is None else (out, weights, finite)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from graphattend.simd import numpy_ops
 
 from . import draw
-from .draw import Case, close, indptr_of, lead, normal, output, size, softmax64
+from .draw import Case, close, hide, indptr_of, lead, normal, output, row_of_mask, size, softmax64
 from .small import ref_rotate
 
 
@@ -46,21 +46,6 @@ def make_one(rng):
     b, n, d, e = lead(rng), size(rng, 150), size(rng, 20), size(rng, 20)
     arrays = normal(rng, *b, d), normal(rng, n, d), normal(rng, *b, n, e), output(*b, e)
     return [*arrays, 0.5, row_of_mask(rng, *b, 1, n)]
-
-
-def row_of_mask(rng, *shape):
-    """Draw a mask or None."""
-    if rng.random() < 0.4:
-        return None
-    seen = rng.random(shape) < rng.choice([0.0, 0.7, 1.0])
-    return seen if rng.random() < 0.5 else np.where(seen, 0.5, -np.inf).astype(draw.REAL)
-
-
-def hide(s, mask):
-    """Apply a mask to scores."""
-    if mask is None:
-        return s
-    return np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask
 
 
 def ref_one(q, k, v, out, scale, mask):

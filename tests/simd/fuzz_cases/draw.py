@@ -107,3 +107,18 @@ def close(actual, expected):
     scale = max(np.abs(expected[np.isfinite(expected)]).max(initial=0), term, 1)
     with np.errstate(invalid="ignore"):
         return bool((same | (np.abs(actual - expected) <= TOLERANCES[REAL.name] * scale)).all())
+
+
+def row_of_mask(rng, *shape):
+    """Draw a mask or None."""
+    if rng.random() < 0.4:
+        return None
+    seen = rng.random(shape) < rng.choice([0.0, 0.7, 1.0])
+    return seen if rng.random() < 0.5 else np.where(seen, 0.5, -np.inf).astype(REAL)
+
+
+def hide(s, mask):
+    """Apply a mask to scores."""
+    if mask is None:
+        return s
+    return np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import draw
-from .draw import Case, lead, normal, output, size, softmax64
+from .draw import Case, hide, lead, normal, output, row_of_mask, size, softmax64
 
 
 def make_favor(rng):
@@ -22,12 +22,13 @@ def ref_favor(z, x, root, query, shift, before):
 def make_favor_one(rng):
     n, m, d, e, values = size(rng, 90), size(rng, 40), size(rng, 20), size(rng, 20), rng.random() < 0.8
     parts = normal(rng, d), normal(rng, n, d), normal(rng, n, e) if values else None, normal(rng, m, d)
-    return [*parts, output(e) if values else None, output(n), 0.5, 1e3]
+    return [*parts, output(e) if values else None, output(n), 0.5, 1e3, row_of_mask(rng, 1, n)]
 
 
-def ref_favor_one(q, k, v, directions, out, weights, root, reach):
+def ref_favor_one(q, k, v, directions, out, weights, root, reach, mask):
     k, w = k.astype(float), directions.astype(float)
-    w = softmax64((root * (q + k) @ w.T - 0.5 * root * root * (k * k).sum(-1, keepdims=True)).reshape(1, -1))
+    h = root * (q + k) @ w.T - 0.5 * root * root * (k * k).sum(-1, keepdims=True)
+    w = softmax64(hide(h.T, mask).T.reshape(1, -1))
     w = w.reshape(len(k), -1).sum(-1)
     return [None if v is None else w @ v.astype(float), w]
 

@@ -1,6 +1,7 @@
 /* Linear attention of one query, without an array of features. Choromanski et al., Rethinking
  * Attention with Performers, arXiv:2009.14794. */
 #include "kernels.h"
+#include "mask.h"
 #include "panel.h"
 #include "rows.h"
 #include "softmax.h"
@@ -11,17 +12,24 @@ typedef struct {
     const real *q, *K, *V, *W; /* V may be 0 */
     isize ldk, ldv, ldw, keys, d, e, m;
     real root, reach;
+    Mask mask;
     real *out, *weights;
 } One;
+
+/* The logarithm of the factor that the mask gives the weight of a key. */
+static real factor(Mask mask, isize key) {
+    if (mask.added) return mask.added[key * mask.key_step];
+    return mask.allowed && !mask.allowed[key * mask.key_step] ? MINUS_INFINITY : 0;
+}
 
 static isize favor_one_workspace(const One *o) {
     return round_up(o->m, PANEL) * o->d + (KEYS + 1) * round_up(o->m, PANEL) +
         2 * (o->keys / KEYS + 1);
 }
 
-/* The weight of a key is the sum over the directions of exp(root w.(q + k) - root^2 |k|^2 / 2).
- * Each block of keys is relative to its largest exponent. Returns the test of finiteness; *near is
- * 0 if a vector is out of reach. */
+/* The weight of a key is the sum over the directions of exp(root w.(q + k) - root^2 |k|^2 / 2 +
+ * mask). Each block of keys is relative to its largest exponent. Returns the test of finiteness,
+ * also of hidden keys; *near is 0 if a vector is out of reach. */
 static real favor_one(const One *o, real *workspace, int *near) {
     isize d = o->d, m = o->m, columns = round_up(m, PANEL), blocks = (o->keys + KEYS - 1) / KEYS;
     real *panels = workspace, *S = panels + columns * d, *by_query = S + KEYS * columns,
@@ -45,6 +53,7 @@ static real favor_one(const One *o, real *workspace, int *near) {
             square = dot(k, k, d) * half;
             *near &= square <= o->reach;
             bad += square * 0;
+            square -= factor(o->mask, b * KEYS + i);
             for (isize j = 0; j < columns; j += WIDE) {
                 real *s = S + i * columns + j;
                 vw exponent = LOADW(s) + (LOADW(by_query + j) - splatw(square));
@@ -58,7 +67,7 @@ static real favor_one(const One *o, real *workspace, int *near) {
             if (few[j] > peaks[b]) peaks[b] = few[j];
         if (peaks[b] > peak) peak = peaks[b];
         fill(S + n * columns, (round_up(n, 4) - n) * columns, MINUS_INFINITY);
-        totals[b] = exp_blocks(S, S, round_up(n, 4) * columns, peaks[b]);
+        totals[b] = exp_blocks(S, S, round_up(n, 4) * columns, safe_peak(peaks[b]));
         for (isize i = 0; i < n; i++) {
             vw sum = LOADW(S + i * columns);
             for (isize j = WIDE; j < columns; j += WIDE) sum += LOADW(S + i * columns + j);
@@ -66,8 +75,9 @@ static real favor_one(const One *o, real *workspace, int *near) {
         }
     }
     for (isize b = 0; b < blocks; b++)
-        total += totals[b] * (peaks[b] = exp_scalar(peaks[b] - peak));
-    for (isize i = 0; i < o->keys; i++) o->weights[i] *= peaks[i / KEYS] / total;
+        total += totals[b] * (peaks[b] = exp_scalar(peaks[b] - safe_peak(peak)));
+    real inverse = total == 0 ? 0 : 1 / total; /* 0 if the mask hides every key */
+    for (isize i = 0; i < o->keys; i++) o->weights[i] *= peaks[i / KEYS] * inverse;
     bad += total * 0;
     if (!o->V) return bad;
     fill(o->out, o->e, 0);
@@ -97,6 +107,13 @@ Status KERNEL(favor_one)(Call *call) {
         return wrong(call, "favor_one: k, v and out differ");
     if (given(v))
         o.V = (const real *)v->data, o.ldv = step(v, 2), o.e = len(v, 1), o.out = (real *)out->data;
+    Array none = {.kind = ABSENT};
+    Limits limits = {&call->array[favor_one_mask], &none, 0, 0, 0};
+    Batch batch;
+    batch_start(&batch, q, 1);
+    if (!limits_batch(&limits, &batch, 1, o.keys))
+        return wrong(call, "favor_one: the mask does not fit");
+    o.mask = visible_now(&limits, &batch, o.keys).mask;
     real *workspace = workspace_get((usize)favor_one_workspace(&o) * sizeof(real));
     if (!workspace) return NO_MEMORY;
     int near;
