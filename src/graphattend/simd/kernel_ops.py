@@ -62,6 +62,11 @@ def as_int64(x: Array) -> Array:
     return np.ascontiguousarray(x, dtype=np.int64)
 
 
+def joined(lead: tuple[int, ...], *others: tuple[int, ...]) -> tuple[int, ...]:
+    """Compute `np.broadcast_shapes`, which takes as long as a small kernel, without it if all are equal."""
+    return lead if others.count(lead) == len(others) else np.broadcast_shapes(lead, *others)
+
+
 def block(dtype: np.dtype[Any], *shapes: tuple[int, ...] | None) -> list[Any]:
     """Create arrays of these shapes (None for None) in one allocation, each aligned to a cache line.
 
@@ -118,10 +123,7 @@ def _matmul(a: Array, b: Array, transposes: int) -> Array | None:
             return None
         out = _empty((m, n), a.dtype)
     else:
-        lead = a.shape[:-2]
-        if b.shape[:-2] != lead:
-            lead = np.broadcast_shapes(lead, b.shape[:-2])
-        out = _empty((*lead, m, n), a.dtype)
+        out = _empty((*joined(a.shape[:-2], b.shape[:-2]), m, n), a.dtype)
     # Pass a transposed view without a copy by toggling its transpose flag.
     if a.strides[-1] != a.itemsize and a.strides[-2] == a.itemsize:
         a, transposes = a.swapaxes(-1, -2), transposes ^ 1
@@ -231,7 +233,7 @@ def attend_few(
     positions, frequency, interleaved = rotation or (None, None, False)
     lead = _lead(q, k, k if v is None else v, mask, None if positions is None else positions)
     if bias is not None:
-        lead = np.broadcast_shapes(lead, bias.shape[:-2])
+        lead = joined(lead, bias.shape[:-2])
     weights = _empty((*lead, q.shape[-2], k.shape[-2]), q.dtype)
     out = None if v is None else _empty((*lead, q.shape[-2], v.shape[-1]), q.dtype)
     finite = _k.attend_few(
@@ -303,15 +305,12 @@ def _attention_parts(q: Array, k: Array, v: Array, lead: tuple[int, ...], plain:
 
 def _lead(q: Array, k: Array, v: Array, mask: Array | None, lengths: Array | None) -> tuple[int, ...]:
     """Return the leading axes of the output of attention."""
-    lead = q.shape[:-2]
-    if k.shape[:-2] == lead and v.shape[:-2] == lead and mask is None and lengths is None:
-        return lead
-    shapes = [lead, k.shape[:-2], v.shape[:-2]]
+    others = [k.shape[:-2], v.shape[:-2]]
     if mask is not None:
-        shapes.append(mask.shape[:-2])
+        others.append(mask.shape[:-2])
     if lengths is not None:
-        shapes.append(lengths.shape[:-1])
-    return np.broadcast_shapes(*shapes)
+        others.append(lengths.shape[:-1])
+    return joined(q.shape[:-2], *others)
 
 
 def attention_vjp(
@@ -433,7 +432,7 @@ def favor_single(
 
 def int8_scores(q: Array, codes: Array, scale: Array, zero_point: Array, group_size: int | None = None) -> Array | None:
     """Compute ``q (..., M, D) @ ((codes (..., N, D) − zero_point) · scale)ᵀ``; see `quantized_ops.int8_scores`."""
-    out = _empty((*np.broadcast_shapes(q.shape[:-2], codes.shape[:-2]), q.shape[-2], codes.shape[-2]), q.dtype)
+    out = _empty((*joined(q.shape[:-2], codes.shape[:-2]), q.shape[-2], codes.shape[-2]), q.dtype)
     return out if _k.int8_scores(q, codes, scale, zero_point, group_size, out) else None
 
 
@@ -441,7 +440,7 @@ def int8_combine(
     w: Array, codes: Array, scale: Array, zero_point: Array, group_size: int | None = None
 ) -> Array | None:
     """Compute ``w (..., M, N) @ ((codes (..., N, D) − zero_point) · scale)``; see `quantized_ops.int8_combine`."""
-    out = _empty((*np.broadcast_shapes(w.shape[:-2], codes.shape[:-2]), w.shape[-2], codes.shape[-1]), w.dtype)
+    out = _empty((*joined(w.shape[:-2], codes.shape[:-2]), w.shape[-2], codes.shape[-1]), w.dtype)
     return out if _k.int8_combine(w, codes, scale, zero_point, group_size, out) else None
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import kernel_ops, threads
 from .graph_ops import part_of
-from .kernel_ops import as_int64
+from .kernel_ops import as_int64, joined
 
 Array = np.ndarray
 #: The number of each kind of space.
@@ -107,10 +107,7 @@ def attention(
         Output (..., M, D), weights (..., M, N) or (K,), and whether everything was finite; or None.
     """
     kernel = kernel_ops.current()
-    lead = q.shape[:-2]
-    if k.ndim > 2 or lead or (v is not None and v.ndim > 2) or (mask is not None and mask.ndim > 2):
-        others = [x.shape[:-2] for x in (k, v, mask) if x is not None]
-        lead = np.broadcast_shapes(lead, *others)
+    lead = joined(q.shape[:-2], *[x.shape[:-2] for x in (k, v, mask) if x is not None])
     rows = q.shape[-2]
     if out is None and v is not None:
         out = np.empty((*lead, rows, v.shape[-1]), q.dtype)
@@ -224,7 +221,7 @@ def _by_key(k: Array, by_row: tuple[Array | None, ...], spaces: Array, lists: Li
 def frechet_means(v: Array, weights: Array, metric: Metric, lists: Lists | None = None) -> Array | None:
     """Compute the Fréchet mean of v (..., N, D) for each row of weights (..., M, N), or (K,) with lists."""
     if lists is None:
-        shape = (*np.broadcast_shapes(v.shape[:-2], weights.shape[:-2]), weights.shape[-2], v.shape[-1])
+        shape = (*joined(v.shape[:-2], weights.shape[:-2]), weights.shape[-2], v.shape[-1])
     else:
         shape = (len(lists.indptr) - 1, v.shape[-1])
     out = np.empty(shape, v.dtype)
