@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from run_fuzz import sanitized
 
 pytestmark = pytest.mark.native
+ROUNDS = "12" if os.environ.get("GRAPHATTEND_ALL") else "6"
 
 
 def test_memory_and_undefined_behaviour(builder):
-    done = sanitized("libasan.so", builder.build_sanitized(), "test_fuzz.py", "1", "12")
+    done = sanitized("libasan.so", builder.build_sanitized(), "test_fuzz.py", "1", ROUNDS)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
 
 
