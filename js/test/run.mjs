@@ -14,8 +14,8 @@ const files = readdirSync("test").filter(
   (f) => f.endsWith(".test.mjs") && (named.length === 0 || named.some((n) => f.startsWith(n))),
 );
 if (files.length > 2) [nativeAnswers, vendored].forEach((make) => make()); // for all files
-// Files that measure time or memory run one at a time, the others two at a time.
-const alone = files.filter((f) => /^(faults|leaks|lifecycle|start)/.test(f));
+// Files that measure time run one at a time, the others two at a time.
+const alone = files.filter((f) => /^(faults|lifecycle|start)/.test(f));
 const groups = [
   [files.filter((f) => !alone.includes(f)), 2],
   [alone, 1],
