@@ -96,6 +96,11 @@ def _shared(percent: int) -> str:
     )
 
 
+#: For the calls of one mechanism compared with each other.
+_DIFFERENT = (
+    "in most runs one or two mechanisms miss it, each time others, on a machine whose speed varies within a run"
+)
+
 #: Reasons of misses that were investigated, by the beginning of the target's name.
 REASONS = {
     "matrix product 512³, against": "the peer reaches 55 % of the peak loop, so that 1.5 times is 83 % of it",
@@ -139,8 +144,14 @@ REASONS = {
     " `dynamic_heads`, whose four heads are four times the multiply-adds, 55 of 71 of `graph_rope`, 52 of 63 of"
     " `hyperbolic`, 69 of 79 of `mixed_curvature`, 75 of 99 of `cross_space`, whose three passes read twice the numbers,"
     " and nearly all 121 of `linear`, whose features are 4.1 MFLOP, 70 µs at the peak loop's speed; dot products take 19",
-    "mechanisms forward, masked": "`linear` copies the keys and values that the mask shows, as its kernel has no mask"
-    "; `edge_featured` and `cross_space` took 1.1 to 1.5 times in the other runtimes of the same run",
+    "multi-head, 4 heads, 1 query": "1.5 to 1.8 times in the ten runs before; its kernel takes 56 of 62 µs",
+    "mechanisms forward, with weights": _DIFFERENT,
+    "mechanisms forward, weights alone": _DIFFERENT,
+    "mechanisms forward, masked": _DIFFERENT,
+    "mechanisms forward, prepared": _DIFFERENT,
+    "mechanisms over a graph, with weights": _DIFFERENT,
+    "resident tensors with metadata": "to encode the request, to find that it is the one before and to call Python"
+    " through Pyodide takes 55; the mechanism's own steps in Python, which both have, take 50 more",
     "mechanisms forward, of its experts": "natively, on a busy machine, the kernels of the two experts of `moe` take 77 of 107 µs"
     " and the calls of these kernels 7; the router takes 10, the check of fields that no chosen expert reads 4, the weighted"
     " sum 7. Each pass over the keys fills the second-level cache, so that Python's steps between take twice as long as alone",
@@ -161,8 +172,9 @@ REASONS = {
     " `mixed_curvature` nine tenths are the pass by distance: half of it the differences in three spaces, each with rows and"
     " facts gathered by index, a quarter the sums; `manifold` takes two steps of Newton's method for each mean, with 4.4"
     " products with the Hessian; `learned_routing` and `moe` are the kernels of their experts",
-    "softmax 1000 × 1000": "97 % of it is exponentials, as slow in the first-level cache; to find the maximum while summing"
-    " would take more of them",
+    "local+global, forward": "22 300 to 39 000 in the runs before, on machines up to twice as fast as this one",
+    "local_global, forward, 1 query": "of 22 µs, 13 are the search for NaN in all keys and values, which bare NumPy does not"
+    " make; 1.0 to 1.1 times on a machine with 2 MB of second-level cache for each core",
     "attend, scaled dot product: two threads": _shared(87),
     "attend, scaled dot product: gradients, two threads": _shared(90),
     "attend, scaled dot product, float64: two threads": _shared(92),
