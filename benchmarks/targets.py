@@ -143,7 +143,10 @@ REASONS = {
     "mechanisms forward, of dot products": "in Node.js the kernels take 56 of 62 µs of `multi_head` and 59 of 92 of"
     " `dynamic_heads`, whose four heads are four times the multiply-adds, 55 of 71 of `graph_rope`, 52 of 63 of"
     " `hyperbolic`, 69 of 79 of `mixed_curvature`, 75 of 99 of `cross_space`, whose three passes read twice the numbers,"
-    " and nearly all 121 of `linear`, whose features are 4.1 MFLOP, 70 µs at the peak loop's speed; dot products take 19",
+    " and nearly all 121 of `linear`, whose features are 4.1 MFLOP, 70 µs at the peak loop's speed; dot products take 19."
+    " `edge_featured` has two heads: of 104 µs in its calls of kernels (150 in all, on a busy machine), 57 are the pass over"
+    " the keys, 27 the bias of the edges and 20 the projection of the heads' sums, small products whose steps in Python"
+    " take longer than they do; one kernel for all three was not tried",
     "multi-head, 4 heads, 1 query": "1.5 to 1.8 times in the ten runs before; its kernel takes 56 of 62 µs",
     "mechanisms forward, with weights": _DIFFERENT,
     "mechanisms forward, weights alone": _DIFFERENT,
@@ -171,7 +174,8 @@ REASONS = {
     " speed of matrix products, and nearly all else the pass, which has an exponential for each edge and head; of"
     " `mixed_curvature` nine tenths are the pass by distance: half of it the differences in three spaces, each with rows and"
     " facts gathered by index, a quarter the sums; `manifold` takes two steps of Newton's method for each mean, with 4.4"
-    " products with the Hessian; `learned_routing` and `moe` are the kernels of their experts",
+    " products with the Hessian; `learned_routing` and `moe` are the kernels of their experts;"
+    " `edge_featured` and `rl_navigator` are above 3 in some runs (at most 3.7) and below in others",
     "local+global, forward": "22 300 to 39 000 in the runs before, on machines up to twice as fast as this one",
     "local_global, forward, 1 query": "of 22 µs, 13 are the search for NaN in all keys and values, which bare NumPy does not"
     " make; 1.0 to 1.1 times on a machine with 2 MB of second-level cache for each core",
