@@ -127,8 +127,8 @@ class Plans:
 
 #: Results of more bytes are planned only if the call is bound: to copy them takes longer than a plan saves.
 LARGE = 1 << 20
-#: Functions that check no numbers and may be one kernel call, with the most bytes of a result that is bound. To try it
-#: takes two more passes; softmax takes as long as it takes to copy its result a few times.
+#: Functions that check no numbers and may be one kernel call, with the most bytes of a result that is bound. Binding
+#: makes the call three times more, once; for softmax, a few calls without the copy of the result make up for it.
 _FUNCTIONS = {"softmax": math.inf, "matmul": LARGE}
 #: A pass may be one kernel call if no other arguments than these are given.
 _PLAIN = frozenset({"query", "keys", "values", "need_weights"})
@@ -174,7 +174,7 @@ def _bound_pass(
 ) -> Bound | None:
     if any(x is not None and x is not False for n, x in arguments.items() if n not in _PLAIN):
         return None
-    query, keys, values = (arguments.get(name) for name in ("query", "keys", "values"))
+    query, keys, values = (arguments.get(n) for n in ("query", "keys", "values"))
     need_weights = arguments.get("need_weights", False)
     if name == "attention_weights":
         run: Callable[[Any], Any] = functools.partial(_weights, attn, keys)

@@ -142,8 +142,10 @@ def inside(
         machine.set_script_timeout(TIMEOUT)
         if runtime == "node":
             machine.p.timeout = TIMEOUT  # the driver waits this long for a result, not for the script's timeout
+        settings = {"GRAPHATTEND_ALL": os.environ.get("GRAPHATTEND_ALL", "")}
         if backend != "auto":
-            machine.run(f"import os; os.environ['GRAPHATTEND_BACKEND'] = {backend!r}")
+            settings["GRAPHATTEND_BACKEND"] = backend
+        machine.run(f"import os; os.environ.update({settings!r})")
         machine.load_package(PACKAGES)
         machine.run_js(
             f"""
