@@ -94,6 +94,12 @@ export function read(source: Uint8Array | Response): Coming {
   return { header, all };
 }
 
+/**
+ * Responses that are being read. Chromium collects a response whose body only a reader of blocks refers to, and the reader
+ * then never answers.
+ */
+const held = new Set<Response>();
+
 /** The bytes of a response in one block, and of these already the header as soon as it is there. */
 function arriving(response: Response): Record<"head" | "data", Promise<Uint8Array>> {
   let begun: (head: Uint8Array) => void;
@@ -117,7 +123,8 @@ function arriving(response: Response): Record<"head" | "data", Promise<Uint8Arra
     }
     return out;
   };
-  const data = fill();
+  held.add(response);
+  const data = fill().finally(() => held.delete(response));
   return { head: Promise.race([first, data]), data };
 }
 

@@ -33,11 +33,12 @@ export async function inNewProfile(use, which = engine) {
   }
 }
 
-export function launch(which = engine) {
+export function launch(which = engine, args = []) {
   const name = which.toLowerCase();
   const executablePath = find(name);
   if (basename(executablePath) === "WebKitWebDriver") return webdriver.launch(executablePath);
-  return playwright[name].launch({ executablePath, ...options[name] });
+  const more = args.length > 0 ? { args: [...options[name].args, ...args] } : {};
+  return playwright[name].launch({ executablePath, ...options[name], ...more });
 }
 
 /** Open a page whose errors end the test. */

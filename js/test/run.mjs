@@ -14,6 +14,8 @@ const files = readdirSync("test").filter(
   (f) => f.endsWith(".test.mjs") && (named.length === 0 || named.some((n) => f.startsWith(n))),
 );
 if (files.length > 2) [nativeAnswers, vendored].forEach((make) => make()); // for all files
+// A file that hangs fails, and the others still run.
+const LIMIT = `--test-timeout=${(process.env.GRAPHATTEND_ALL ? 1800 : 600) * 1000}`;
 // Files that measure time run one at a time, the others two at a time.
 const alone = files.filter((f) => /^(faults|lifecycle|start)/.test(f));
 const groups = [
@@ -23,7 +25,7 @@ const groups = [
 let failed = 0;
 for (const [group, concurrency] of groups) {
   if (group.length === 0) continue;
-  const options = ["--test", `--test-concurrency=${concurrency}`, "--expose-gc", "--no-warnings"];
+  const options = ["--test", `--test-concurrency=${concurrency}`, LIMIT, "--expose-gc", "--no-warnings"];
   const { status } = spawnSync(process.execPath, [...options, ...group.map((f) => `test/${f}`)], { stdio: "inherit" });
   failed ||= status ?? 1;
 }

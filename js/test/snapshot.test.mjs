@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect } from "graphattend";
 import { distribution, js } from "./setup.mjs";
-import { engine } from "./browsers.mjs";
+import { engine, launch } from "./browsers.mjs";
 import { byDefault, checkPage, native, ownFolder, pages, start as startIn, stateOf } from "./snapshots.mjs";
 import { checks } from "./suite.mjs";
 
@@ -209,6 +209,20 @@ describe(engine, () => {
       assert.equal(code, "aborted");
       assert.deepEqual(await tab.evaluate((w) => start({ snapshot: true, worker: w }), worker), used);
       await tab.close();
+    }
+  });
+
+  const skip = engine !== "Chromium" && "only Chromium collects garbage on request";
+  it("garbage collected while a snapshot is read", { skip }, async () => {
+    const browser = await launch(engine, ["--js-flags=--expose-gc"]);
+    try {
+      const tab = await openIn(await browser.newContext());
+      assert.deepEqual(await tab.evaluate(() => start({ snapshot: true })), none);
+      await until(() => tab.evaluate(() => kept()).then((found) => found.length === 1), "a snapshot");
+      await tab.evaluate(() => setInterval(gc, 5));
+      assert.deepEqual(await tab.evaluate(() => start({ snapshot: true })), used);
+    } finally {
+      await browser.close();
     }
   });
 
