@@ -48,10 +48,13 @@ def test_folded_heads(heads, queries, bias, n):
     assert finite
     close(out, expected, 3e-6)
     m = queries or 1
-    for on in (rng.random((m, heads)) < 0.5, np.zeros((m, heads))):
-        gain = normal(rng, m, heads) * on.astype(numbers.REAL)
-        expected = multi_head64(np.atleast_2d(q), k, v, p, heads, gain.T[..., None])
-        gated, finite = kernel_ops.multi_head_single(q, k, v, p, heads, gain=gain)
+    p |= {"w_gate": normal(rng, 9, heads), "b_gate": normal(rng, heads)}
+    z = np.atleast_2d(q).astype(float) @ p["w_gate"] + p["b_gate"]
+    for threshold in (0.0, 0.5, 1.0):
+        gates = 1 / (1 + np.exp(-0.7 * z))
+        gates *= (gates >= threshold) | (z == z.max(axis=-1, keepdims=True))
+        expected = multi_head64(np.atleast_2d(q), k, v, p, heads, gates.T[..., None])
+        gated, finite = kernel_ops.multi_head_single(q, k, v, p, heads, gates=(0.7, threshold))
         assert finite
         close(np.atleast_2d(gated), expected, 3e-6)
     weights, alone = (np.empty((m * heads, n), numbers.REAL) for _ in range(2))
@@ -66,7 +69,7 @@ def test_folded_heads(heads, queries, bias, n):
         spoiled = [q.copy(), k.copy(), v.copy()]
         spoiled[which].reshape(-1)[-1] = np.inf
         assert not kernel_ops.multi_head_single(*spoiled, p, heads)[1]
-        assert not kernel_ops.multi_head_single(*spoiled, p, heads, gain=gain)[1]
+        assert not kernel_ops.multi_head_single(*spoiled, p, heads, gates=(1.0, 0.5))[1]
 
 
 def test_heads_without_values_give_nothing_but_weights():
@@ -78,7 +81,7 @@ def test_heads_without_values_give_nothing_but_weights():
     none = None, None, None, None
 
     def run(v, w_v, w_o, out, weights):
-        return heads(q, k, v, w[0], w[1], w_v, w_o, *none, out, weights, 2, 0.5, None)
+        return heads(q, k, v, w[0], w[1], w_v, w_o, *none, None, out, weights, 2, 0.5, None, 1.0, 0.0)
 
     assert run(None, None, None, None, weights) is True
     assert run(k, w[2], w[3], out, None) is True

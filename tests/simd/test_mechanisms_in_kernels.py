@@ -123,7 +123,8 @@ KERNEL_OF = {
     "local_global": "attend_one",
     "rl_navigator": "attend_few",
     "dynamic_heads": "heads",
-    "edge_featured": "attend_few",
+    "edge_featured": "gat_one",
+    "cross_space": "cross_one",
 }
 
 
@@ -135,7 +136,7 @@ def test_both_dtypes_take_the_kernel(key, dtype, kernels, monkeypatch, rng):
     monkeypatch.setattr(kernel_ops, "_k", counted)
     attn = ga.create(key, DIM)
     q, k, v = (points(rng, *shape).astype(dtype) for shape in ((DIM,), (9, DIM), (9, DIM)))
-    attn.forward(q, k, v)
+    attn.forward(q, k, v, metadata=ga.GraphMetadata(latent_keys=v) if key == "cross_space" else None)
     assert KERNEL_OF[key] in counted.done
 
 

@@ -324,11 +324,14 @@ function folded(memory: Memory, { x: { q, k, v }, p, heads, mask }: Call): Block
     p.bV ?? null,
     p.bO ?? null,
     null,
+    null,
     out,
     null,
     heads,
     scale,
     mask && memory.view(mask, [1, tail(mask, 1)]),
+    1,
+    0,
   );
   return finite === true ? out : null;
 }

@@ -192,54 +192,50 @@ class CrossSpaceAttention(DotProduct):
         found = (graph, latent, cross, w_g, w_l, w_c)
         return CrossSpaceParts(*(a[..., 0, :] for a in found) if x.single else found)
 
-    def _one_query(self, query: Any, values: Any) -> bool:
-        """Return whether the kernels may accept these arguments."""
-        if type(query) is not np.ndarray or type(values) is not np.ndarray:
-            return False
-        return query.ndim == 1 and values.shape[-1:] == (self.dim,)
-
     def _fused_metadata(self, query: Any, keys: Any, values: Any, metadata: Any) -> np.ndarray | None:
-        """Compute one query, with the two attentions over the latent keys as one kernel call of two queries."""
-        if simd._kernels is None or not self._one_query(query, values):
-            return None
-        graph = simd.single(query, keys, values, self.dim, self.factor, True)
-        return None if graph is None else self._fused_latent(query, graph, metadata)
+        return None if values is None else self._fused_output(query, keys, values, metadata)
 
     def _fused_weights(
         self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None
     ) -> tuple[Any, np.ndarray] | None:
-        if not self._one_query(query, values):
+        if values is None or not simd.is_single(query, keys, values, self.dim):
             return None
-        found = simd.single_weights(query, keys, values, self.dim, self.factor, mask)
-        out = None if found is None else self._fused_latent(query, found[0], metadata)
-        return None if found is None or out is None else (out, found[1])
+        weights = np.empty(len(keys), query.dtype)
+        out = self._fused_output(query, keys, values, metadata, weights, mask)
+        return None if out is None else (out, weights)
 
-    def _fused_latent(self, query: np.ndarray, graph: Any, metadata: Any) -> np.ndarray | None:
+    def _fused_output(
+        self, query: Any, keys: Any, values: Any, metadata: Any, weights: np.ndarray | None = None, mask: Any = None
+    ) -> np.ndarray | None:
+        """Compute one query in one kernel call, which may also fill the weights, or return None."""
+        if not simd.is_single(query, keys, values, self.dim) or values.shape[1] != self.dim:
+            return None
+        latent = self._plain_latent(query, metadata)
+        if latent is None:
+            return None
+        p = self._params(query.dtype)
+        name = "gate" if self.fusion == "gated" else "fusion"
+        fusion = p.get(f"w_{name}"), p.get(f"b_{name}")
+        return simd.cross_single(query, keys, values, *latent, fusion, self.factor, name == "gate", weights, mask)
+
+    def _plain_latent(self, query: np.ndarray, metadata: Any) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the latent keys and values (L, D) for one query, or None if the metadata is unusual."""
         if type(metadata) is not GraphMetadata:
             return None
-        k, v = metadata.latent_keys, metadata.latent_values
-        v = k if v is None else v
-        if type(v) is not np.ndarray or v.shape[-1:] != (self.dim,):
+        k: Any = metadata.latent_keys
+        v: Any = k if metadata.latent_values is None else metadata.latent_values
+        if not simd.is_single(query, k, v, self.dim) or v.shape[1] != self.dim:
             return None
-        # The kernel that also returns weights reads each block of keys once for both queries.
-        found = simd.single_weights(np.concatenate((query, graph)).reshape(2, -1), k, v, self.dim, self.factor)
-        if found is None:
-            return None
-        latent: Any = found[0]
-        parts = graph[None], latent[:1], latent[1:]
-        return self._fuse(parts, self._params(query.dtype))[0][0]
+        return k, v
 
     def _fused_vjp(self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None) -> OneQuery | None:
-        """Run `_fused_metadata` with gradients; the two attentions over the latent keys share their kernel calls."""
-        if type(metadata) is not GraphMetadata or not simd.is_single(query, keys, values, self.dim):
+        """Run `_fused_weights` with gradients; the two attentions over the latent keys share their kernel calls."""
+        if values is None or not simd.is_single(query, keys, values, self.dim) or values.shape[1] != self.dim:
             return None
-        own_values = metadata.latent_values is not None
-        l_k: Any = metadata.latent_keys
-        l_v: Any = metadata.latent_values if own_values else l_k
-        if not self._one_query(query, values) or not simd.is_single(query, l_k, l_v, self.dim):
+        latent_arrays = self._plain_latent(query, metadata)
+        if latent_arrays is None:
             return None
-        if l_v.shape[1] != self.dim:
-            return None
+        (l_k, l_v), own_values = latent_arrays, metadata.latent_values is not None
         options = {"scale": self.factor}
         with silence():
             found = simd.single_with_weights(query[None], keys, values, {**options, "mask": mask})

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._float64_fallback import silence
 from .._validate import ArrayLike
 from .._vjp import unbroadcast
 from ..functional.gating import sigmoid
@@ -111,9 +110,9 @@ class DynamicHeadAttention(MultiHeadAttention):
         """
         return (self.head_gates(query) > 0).sum(axis=-1)
 
-    def _gain(self, query: np.ndarray, p: Params) -> np.ndarray:
-        with silence():
-            return self._gate(query[None], p)[0]
+    @property
+    def _gates(self) -> tuple[float, float]:
+        return 1 / self.gate_temperature, self.threshold
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         return self._fused(query, prepared.keys, prepared.values)

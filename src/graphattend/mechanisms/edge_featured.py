@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import simd
+from .._float64_fallback import silence
 from .._validate import ArrayLike, all_finite, as_choice, as_number
 from ..functional import gat
 from ..graph import GraphMetadata, NeighborGraph
@@ -214,47 +215,52 @@ class EdgeFeaturedAttention(Attention):
             out[own] += share[rows[own]]
         return out
 
-    def _single_scores(
-        self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None
-    ) -> tuple[np.ndarray, dict[str, Any]] | None:
+    def _fused_weights(
+        self, query: Any, keys: Any, values: Any, metadata: Any, mask: Any = None
+    ) -> tuple[Any, np.ndarray] | None:
         # Because a_key·(W k) = (W a_key)·k and Σ w (W v) = W Σ w v, only the query and H sums of values are projected.
-        if self.variant != "gat" or self.add_self_loops or not all_finite(query):
+        if self.variant != "gat" or self.add_self_loops or not simd.is_single(query, keys, values, self.dim):
             return None
-        by_query, by_key, by_edge, w = self._vectors(query.dtype)
-        bias = simd.matmul_nt(by_query, query)
-        if self.edge_dim:
-            if type(metadata) is not GraphMetadata or type(metadata.edge_features) is not np.ndarray:
-                return None
-            features = metadata.edge_features
-            if features.shape != (len(keys), self.edge_dim) or features.dtype != w.dtype or not all_finite(features):
-                return None
-            by_edges = simd.matmul_nt(by_edge, features)
-            by_edges += bias
-            bias = by_edges
-        elif metadata is not None:
+        features = self._plain_edges(keys, metadata)
+        if features is False or (values is not None and values.shape[1] != self.dim):
             return None
-        return by_key, {"scale": 1.0, "bias": bias, "slope": self.negative_slope}
+        *vectors, w, b = self._vectors(query.dtype)
+        slope, concat = self.negative_slope, self.concat
+        return simd.gat_single(query, keys, values, features, vectors, w, b, slope, concat, mask)
 
-    def _vectors(self, dtype: np.dtype[Any]) -> tuple[np.ndarray, ...]:
-        """Return the factors (H, ...) of a query, a key and an edge in the scores, and W."""
+    def _plain_edges(self, keys: np.ndarray, metadata: Any) -> Any:
+        """Return the edge features (N, e) of one query, None if none are used, or False if the metadata is unusual."""
+        if not self.edge_dim:
+            return None if metadata is None else False
+        features = metadata.edge_features if type(metadata) is GraphMetadata else None
+        if type(features) is not np.ndarray or features.dtype != keys.dtype:
+            return False
+        return features if features.shape == (len(keys), self.edge_dim) else False
+
+    def _vectors(self, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+        """Return the factors (H, ...) of a query, a key and an edge in the scores, W, and the bias of the output."""
         cast: dict[Any, Any] = self._cast  # type: ignore[attr-defined]
-        name = ("vectors", dtype)
-        if name not in cast:
-            p = self._params(dtype)
-            named = (("w", "a_query"), ("w", "a_key"), *((("w_e", "a_edge"),) if self.edge_dim else ()))
-            found = [np.einsum("hdc,hc->hd", p[w], p[a]) for w, a in named]
-            cast[name] = (*(*found, None, p["w"])[:3], p["w"])
-        vectors: tuple[np.ndarray, ...] = cast[name]
-        return vectors
+        found: tuple[Any, ...] | None = cast.get(("vectors", dtype))
+        if found is None:
+            with silence():
+                p = self._params(dtype)
+                named = (("w", "a_query"), ("w", "a_key"), *((("w_e", "a_edge"),) if self.edge_dim else ()))
+                factors = [np.einsum("hdc,hc->hd", p[w], p[a]) for w, a in named]
+            found = cast["vectors", dtype] = (*(*factors, None)[:3], p["w"], p.get("bias"))
+        return found
 
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
-        scores = self._single_scores(query, keys, metadata)
-        if scores is None:
+        features = self._plain_edges(keys, metadata)
+        if self.variant != "gat" or self.add_self_loops or features is False or not all_finite(query):
             return None
-        by_query, _, by_edge, _ = self._vectors(query.dtype)
+        by_query, by_key, by_edge, *_ = self._vectors(query.dtype)
+        bias = simd.matmul_nt(by_query, query)
+        if features is not None:
+            if not all_finite(features):
+                return None
+            bias = simd.matmul_nt(by_edge, features) + bias
         p = self._params(query.dtype)
         vectors = np.stack((p["a_query"], p["a_key"]), axis=1)
-        features = metadata.edge_features if metadata is not None else None
 
         def pull(g_rows: np.ndarray, gk: np.ndarray, gs: np.ndarray) -> tuple[np.ndarray, np.ndarray, Grads, Grads]:
             total = gs.sum(axis=-1)
@@ -267,10 +273,10 @@ class EdgeFeaturedAttention(Attention):
                 gm["edge_features"] = simd.matmul_tn(gs, by_edge)
             return total[None] @ by_query, gk, gp, gm
 
-        return SingleScores(*scores, pull)
+        return SingleScores(by_key, {"scale": 1.0, "bias": bias, "slope": self.negative_slope}, pull)
 
     def _finish_single_vjp(
-        self, query: np.ndarray | None, average: np.ndarray, weights: np.ndarray
+        self, query: np.ndarray, average: np.ndarray, weights: np.ndarray
     ) -> tuple[np.ndarray, Callable[..., tuple[np.ndarray, None, Grads]]]:
         # Σ w (W v) = W Σ w v
         p = self._params(average.dtype)
@@ -282,9 +288,6 @@ class EdgeFeaturedAttention(Attention):
             return g_average, None, gp | {"w": average[..., None] * g_mixed}
 
         return out, pullback
-
-    def _finish_single(self, out: np.ndarray, weights: np.ndarray) -> tuple[Any, np.ndarray]:
-        return None if out is None else self._finish_single_vjp(None, out, weights)[0][0], weights
 
     # -- stages ------------------------------------------------------------------------------------------------
 

@@ -99,7 +99,7 @@ class MultiHeadAttention(Attention):
         p = self._params(query.dtype)
         checks = self.check_finite or mask is not None  # a mask may hide rubbish, for which the checked pass is needed
         options = self.num_heads, self._factor, checks
-        return simd.multi_head_single(query, keys, values, p, *options, gain=self._gain(query, p), mask=mask)
+        return simd.multi_head_single(query, keys, values, p, *options, gates=self._gates, mask=mask)
 
     def _fused_prepared(self, query: Any, prepared: Prepared) -> np.ndarray | None:
         # Over many keys, the projections of `prepare` save more than folding them into the query.
@@ -128,8 +128,8 @@ class MultiHeadAttention(Attention):
                 alone = simd.multi_head_weights(query, keys, p, self.num_heads, self._factor, mask)
                 return None if alone is None else (None, alone)
             weights = np.empty((self.num_heads, len(keys)), query.dtype)
-            options, gain = (self.num_heads, self._factor, True), self._gain(query, p)
-            out = simd.multi_head_single(query, keys, values, p, *options, weights, gain, mask)
+            options = self.num_heads, self._factor, True
+            out = simd.multi_head_single(query, keys, values, p, *options, weights, self._gates, mask)
         return None if out is None else (out, weights)
 
     def _fused_masked(self, query: Any, keys: Any, values: Any, metadata: Any, mask: np.ndarray) -> np.ndarray | None:
@@ -162,8 +162,9 @@ class MultiHeadAttention(Attention):
 
         return out, pull
 
-    def _gain(self, query: np.ndarray, p: Params) -> np.ndarray | None:
-        """Return the gates (1, H) of the heads for a query (D,), or None. Subclasses with gates override this."""
+    @property
+    def _gates(self) -> tuple[float, float] | None:
+        """Sharpness and threshold of the heads' gates, or None. Subclasses with gates override this."""
         return None
 
     def _head_gate(self, q: np.ndarray, p: Params) -> tuple[Any, Any]:

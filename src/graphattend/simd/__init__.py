@@ -216,6 +216,20 @@ def favor_single(
     return found[:2] if found is not None and found[2] else None
 
 
+def cross_single(query: np.ndarray, keys: np.ndarray, values: np.ndarray, *layer: Any) -> np.ndarray | None:
+    """Compute `kernel_ops.cross_single`, or return None if a result is not finite."""
+    found = _kernels.cross_single(query, keys, values, *layer)
+    return found[0] if found is not None and found[1] else None
+
+
+def gat_single(
+    query: np.ndarray, keys: np.ndarray, values: np.ndarray | None, *layer: Any
+) -> tuple[Any, np.ndarray] | None:
+    """Compute `kernel_ops.gat_single`, or return None if a result is not finite."""
+    found = _kernels.gat_single(query, keys, values, *layer)
+    return found[:2] if found is not None and found[2] else None
+
+
 def single_vjp(
     rows: np.ndarray, keys: np.ndarray, values: np.ndarray, weights: np.ndarray, grad: np.ndarray, **options: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None] | None:
@@ -319,17 +333,18 @@ def multi_head_single(
     scale: float,
     check_finite: bool,
     weights: np.ndarray | None = None,
-    gain: np.ndarray | None = None,
+    gates: tuple[float, float] | None = None,
     mask: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """Compute folded multi-head attention of one query in one kernel call, or return None.
 
-    `weights` (H, N), if given, is filled with the weights; `gain` (1, H) multiplies the heads. `mask` is (1, N).
+    `weights` (H, N), if given, is filled with the weights; for `gates` see `kernel_ops.multi_head_single`. `mask` is
+    (1, N).
     """
     if not _plain(query, keys, values) or query.ndim != 1 or keys.ndim != 2 or values.ndim != 2:
         return None
     try:
-        found = _kernels.multi_head_single(query, keys, values, p, heads, scale, weights, gain, mask)
+        found = _kernels.multi_head_single(query, keys, values, p, heads, scale, weights, gates, mask)
     except ValueError:
         return None
     if found is None or (check_finite and not found[1]):

@@ -346,7 +346,7 @@ def multi_head_single(
     num_heads: int,
     scale: float | None = None,
     weights: Array | None = None,
-    gain: Array | None = None,
+    gates: tuple[float, float] | None = None,
     mask: Array | None = None,
 ) -> tuple[Array | None, bool] | None:
     """Compute multi-head attention of one query (Dq,) or a few (M, Dq) without projecting keys and values.
@@ -357,11 +357,13 @@ def multi_head_single(
         q: The queries.
         k: The keys, (N, Dk).
         v: The values, (N, Dv), or None for the weights alone.
-        parameters: ``w_q, w_k, w_v, w_o`` and optionally ``b_q, b_k, b_v, b_o`` (y = x @ w + b).
+        parameters: ``w_q, w_k, w_v, w_o`` and optionally ``b_q, b_k, b_v, b_o`` (y = x @ w + b), and with `gates`
+            ``w_gate`` and ``b_gate``.
         num_heads: H. Head h uses columns h·D/H … (h+1)·D/H.
         scale: Factor of the scores, default 1/√(D/H).
         weights: Output array for the weights, (H, N) or (M·H, N), or None.
-        gain: Factors of the heads, (M, H), or None.
+        gates: Sharpness and threshold of the heads' gates, sigmoid(sharpness · (q @ w_gate + b_gate)), which multiply
+            them; gates below the threshold are 0, except the highest of a query. None for no gates.
         mask: Boolean (True = attend) or of the dtype of q (added), (1, N), or None.
 
     Returns:
@@ -373,13 +375,14 @@ def multi_head_single(
         scale = (w_q.shape[1] / num_heads) ** -0.5
     rows = q[None] if q.ndim == 1 else q
     if v is None:
-        alone = None, w_q, p["w_k"], None, None, p.get("b_q"), None, None, gain, None, weights
-        finite = _k.heads(rows, k, *alone, num_heads, scale, mask)
+        alone = None, w_q, p["w_k"], None, None, p.get("b_q"), None, None, None, None, None, weights
+        finite = _k.heads(rows, k, *alone, num_heads, scale, mask, 1.0, 0.0)
         return None if finite is None else (None, finite)
     out = _empty((len(rows), w_o.shape[1]), q.dtype)
+    by_gate = (None, None) if gates is None else (p["w_gate"], p["b_gate"])
     finite = _k.heads(
-        *(rows, k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), gain),
-        *(out, weights, num_heads, scale, mask),
+        *(rows, k, v, w_q, p["w_k"], p["w_v"], w_o, p.get("b_q"), p.get("b_v"), p.get("b_o"), *by_gate),
+        *(out, weights, num_heads, scale, mask, *(gates or (1.0, 0.0))),
     )
     if finite is None:
         return None
@@ -427,6 +430,80 @@ def favor_single(
     """
     out, weights = None if v is None else _empty(v.shape[-1], q.dtype), _empty(len(k), q.dtype)
     finite = _k.favor_one(q, k, v, directions, out, weights, root, reach, mask)
+    return None if finite is None else (out, weights, finite)
+
+
+def cross_single(
+    q: Array,
+    k: Array,
+    v: Array,
+    latent_k: Array,
+    latent_v: Array,
+    fusion: tuple[Array | None, Array | None],
+    scale: float,
+    gated: bool,
+    weights: Array | None = None,
+    mask: Array | None = None,
+) -> tuple[Array, bool] | None:
+    """Compute attention of one query over keys and over latent keys, of the result over the latent keys, and fuse them.
+
+    Args:
+        q: The query, (D,).
+        k: The keys, (N, D).
+        v: The values, (N, D).
+        latent_k: The latent keys, (L, D).
+        latent_v: The latent values, (L, D).
+        fusion: (3D, D) and (D,), if `gated` (3D, 3) and (3,), or None twice for the mean.
+        scale: Factor of the scores.
+        gated: Whether the fusion mixes the three results with a softmax.
+        weights: Output array for the weights of the keys, (N,), or None.
+        mask: Boolean (True = attend) or of the dtype of q (added), (1, N), or None.
+
+    Returns:
+        Output (D,) and whether all is finite.
+    """
+    out = _empty(q.shape, q.dtype)
+    finite = _k.cross_one(q, k, v, latent_k, latent_v, *fusion, mask, out, weights, scale, gated)
+    return None if finite is None else (out, finite)
+
+
+def gat_single(
+    q: Array,
+    k: Array,
+    v: Array | None,
+    edges: Array | None,
+    vectors: tuple[Array, Array, Array | None],
+    w: Array,
+    b: Array | None,
+    slope: float,
+    concat: bool,
+    mask: Array | None = None,
+) -> tuple[Array | None, Array, bool] | None:
+    """Compute a graph attention layer for one query without projecting keys and values.
+
+    Args:
+        q: The query, (D,).
+        k: The keys, (N, D).
+        v: The values, (N, D), or None for the weights alone.
+        edges: Edge features (N, e), or None.
+        vectors: Factors of the query (H, D), the keys (H, D) and the edges (H, e) in the scores.
+        w: Projection of the values, (H, D, E).
+        b: Bias of the output, or None.
+        slope: Slope of the LeakyReLU below zero.
+        concat: Whether the heads are joined; otherwise they are averaged.
+        mask: Boolean (True = attend) or of the dtype of q (added), broadcast against (H, N), or None.
+
+    Returns:
+        Output (H·E,) or (E,), None without values; weights (H, N); whether all is finite.
+    """
+    heads, _, e = w.shape
+    by_query, by_key, by_edge = vectors
+    weights = _empty((heads, len(k)), q.dtype)
+    if v is None:
+        out, w, b = None, None, None  # type: ignore[assignment]
+    else:
+        out = _empty(heads * e if concat else e, q.dtype)
+    finite = _k.gat_one(q, k, v, edges, by_query, by_key, by_edge, w, b, mask, out, weights, slope)
     return None if finite is None else (out, weights, finite)
 
 

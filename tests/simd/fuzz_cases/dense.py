@@ -205,18 +205,21 @@ def make_heads(rng):
     d, dq, dk, dv, do = heads * width, size(rng), size(rng), size(rng), size(rng)
     weights = [normal(rng, dq, d), normal(rng, dk, d), normal(rng, dv, d), normal(rng, d, do)]
     biases = [None if rng.random() < 0.5 else normal(rng, w) for w in (d, d, do)]
-    gain = None if rng.random() < 0.5 else normal(rng, m, heads) * (rng.random((m, heads)) < 0.5)
+    gated, biased = rng.random(2) < 0.5
+    gates = normal(rng, dq, heads) if gated else None, normal(rng, heads) if gated and biased else None
     values, out, stored = normal(rng, n, dv), output(m, do), output(m * heads, n)
     kind = rng.random()
     if kind < 0.3:
         values = out = weights[2] = weights[3] = None  # the weights alone
     elif kind < 0.6:
         stored = None
-    arrays = [normal(rng, m, dq), normal(rng, n, dk), values, *weights, *biases, gain]
-    return [*arrays, out, stored, heads, 0.25, row_of_mask(rng, 1, n)]
+    arrays = [normal(rng, m, dq), normal(rng, n, dk), values, *weights, *biases, *gates]
+    return [*arrays, out, stored, heads, 0.25, row_of_mask(rng, 1, n), 1.5, 0.4]
 
 
-def ref_heads(q, k, v, w_q, w_k, w_v, w_o, b_q, b_v, b_o, gain, out, weights, heads, scale, mask):
+def ref_heads(
+    q, k, v, w_q, w_k, w_v, w_o, b_q, b_v, b_o, w_gate, b_gate, out, weights, heads, scale, mask, sharpness, threshold
+):
     add = lambda b: 0 if b is None else b.astype(float)  # noqa: E731
     split = lambda x: x.reshape(len(x), int(heads), -1).transpose(1, 0, 2)  # noqa: E731
     qh = split(q.astype(float) @ w_q + add(b_q))
@@ -225,7 +228,12 @@ def ref_heads(q, k, v, w_q, w_k, w_v, w_o, b_q, b_v, b_o, gain, out, weights, he
     if v is None:
         return [None, w.transpose(1, 0, 2)]
     vh = split(v.astype(float) @ w_v + add(b_v))
-    mixed = w @ vh * (1 if gain is None else gain.astype(float).T[..., None])
+    mixed = w @ vh
+    if w_gate is not None:
+        z = q.astype(float) @ w_gate + add(b_gate)
+        gates = 1 / (1 + np.exp(-sharpness * z))
+        gates *= (gates >= threshold) | (z == z.max(axis=-1, keepdims=True))
+        mixed *= gates.T[..., None]
     return [mixed.transpose(1, 0, 2).reshape(len(q), -1) @ w_o + add(b_o), w.transpose(1, 0, 2)]
 
 

@@ -1,22 +1,11 @@
 /* Attention of a few queries that share their keys, with its weights, for scores that are a product
  * plus a bias: first the scores of all keys, then softmax, then the weighted sum. Each block of K
  * and V is read once for all queries. */
+#include "few.h"
 #include "kernels.h"
-#include "rotate.h"
 #include "softmax.h"
 
 enum { BLOCK = 64, ROWS = 4 };
-
-typedef struct {
-    const real *q, *K, *V, *bias; /* V and bias may be 0 */
-    isize ldq, ldk, ldv, ldw, ldo, bias_query, bias_key, queries, keys, d, e;
-    real scale, slope;
-    int squares;
-    const double *positions; /* or 0 */
-    isize position_step;
-    Mask mask;
-    real *out, *weights;
-} Few;
 
 /* out[i] = sum of K[i] * (q - K[i]), the product less the square of K[i]. */
 static void row_products(const real *K, isize stride, isize n, const real *q, isize d, real *out) {
@@ -76,8 +65,7 @@ static real finish_scores(const Few *f, isize query, real *s, real *bad) {
     return row_max(s, f->keys);
 }
 
-/* `turns` is set if there are positions. Returns the test of finiteness of all input. */
-static real attend_few(const Few *f, Turns *turns) {
+real attend_few(const Few *f, Turns *turns) {
     real bad = 0;
     for (isize r = 0; f->positions && r < f->queries; r++)
         turned_dots(turns, f->q + r * f->ldq, f->K, f->ldk, f->positions, f->position_step, f->keys,

@@ -116,7 +116,8 @@ static real attend_quad(const real *U, const real *K, isize ldk, const real *V, 
 typedef struct {
     const Array *a;                    /* the arrays of the call, by heads_q, ... */
     isize queries, keys, heads, width; /* width = D / H */
-    int every;                         /* whether to compute heads with gain 0 */
+    int every;                         /* whether to compute heads whose gate is 0 */
+    const real *gates;                 /* (M, H), or 0 */
     Visible seen;                      /* the keys that all queries see */
     int blind;                         /* whether they see none, so that all weights are 0 */
 } Heads;
@@ -135,14 +136,33 @@ NOINLINE void project(const Heads *h, const real *x, int weight, int bias, isize
                  y + from);
 }
 
-static real gain(const Heads *h, isize i, isize j) {
-    if (!FULL || !given(&h->a[heads_gain])) return 1;
-    return data(h, heads_gain)[i * ld(h, heads_gain) + j];
+static int is_gated(const Heads *h) { return FULL && given(&h->a[heads_w_gate]); }
+
+static real gate(const Heads *h, isize i, isize j) {
+    return FULL && h->gates ? h->gates[i * h->heads + j] : 1;
 }
 
-/* Whether head j of query i is computed. A head with gain 0 is needed only for its weights. */
+/* Whether head j of query i is computed. A head with gate 0 is needed only for its weights. */
 static int counts(const Heads *h, isize i, isize j) {
-    return !FULL || h->every || gain(h, i, j) != 0;
+    return !FULL || h->every || gate(h, i, j) != 0;
+}
+
+/* Returns the test of finiteness of the queries, of which heads whose gate is 0 take no notice. */
+static real fill_gates(const Heads *h, real sharpness, real threshold, real *gates) {
+    real bad = 0;
+    for (isize i = 0; i < h->queries; i++, gates += h->heads) {
+        project(h, data(h, heads_q) + i * ld(h, heads_q), heads_w_gate, heads_b_gate, 0, h->heads,
+                gates);
+        real top = row_max(gates, h->heads);
+        bad += note_row(gates, h->heads);
+        for (isize j = 0; j < h->heads; j++) {
+            real z = gates[j] * sharpness, small = exp_scalar(z > 0 ? -z : z);
+            int highest = gates[j] == top;
+            gates[j] = (z > 0 ? 1 : small) / (1 + small);
+            if (gates[j] < threshold && !highest) gates[j] = 0;
+        }
+    }
+    return bad;
 }
 
 /* The averages of the values for the `rows` heads that are computed, from their queries U, into
@@ -185,7 +205,14 @@ static real attend_heads(const Heads *h, const real *U, isize rows, real *averag
     return bad;
 }
 
-static real run(Heads *h, real scale, real *workspace) {
+static real run(Heads *h, const Call *call, real *workspace) {
+    real scale = (real)call->number[heads_scale], bad = 0;
+    if (is_gated(h)) {
+        bad = fill_gates(h, (real)call->number[heads_sharpness],
+                         (real)call->number[heads_threshold], workspace);
+        h->gates = workspace;
+        workspace += h->queries * h->heads;
+    }
     isize dk = len(&h->a[heads_k], 1), dv = columns(&h->a[heads_v]), d = h->heads * h->width,
           rows = 0;
     for (isize i = 0; FULL && i < h->queries; i++)
@@ -202,7 +229,7 @@ static real run(Heads *h, real scale, real *workspace) {
                          row + j * h->width, h->width, folded + r++ * dk);
     }
     fill(folded + rows * dk, (padded - rows) * dk, 0);
-    real bad = attend_heads(h, folded, rows, average, row + d);
+    bad += attend_heads(h, folded, rows, average, row + d);
     if (!given(&h->a[heads_v])) return bad;
     for (isize i = 0; i < h->queries; i++) {
         for (isize j = 0; j < h->heads; j++) {
@@ -212,7 +239,7 @@ static real run(Heads *h, real scale, real *workspace) {
                 continue;
             }
             project(h, average, heads_w_v, heads_b_v, j * h->width, (j + 1) * h->width, row);
-            if (FULL) scale_row(part, h->width, gain(h, i, j));
+            if (FULL) scale_row(part, h->width, gate(h, i, j));
             average += dv;
         }
         real *out = (real *)h->a[heads_out].data + i * ld(h, heads_out);
@@ -247,7 +274,8 @@ Status KERNEL(heads)(Call *call) {
                len(&a[heads_k], 2),
                call->size[heads_heads],
                0,
-               !FULL || given(&a[heads_weights]) || !given(&a[heads_gain]),
+               !FULL || given(&a[heads_weights]) || !given(&a[heads_w_gate]),
+               0,
                {{0, 0, 0, 0}, 0, 0, 0, 0},
                0};
     if (h.heads < 1 || d % h.heads) return wrong(call, "heads: shapes differ");
@@ -264,11 +292,12 @@ Status KERNEL(heads)(Call *call) {
                !is_bias(&a[heads_b_v], d) || !is_bias(&a[heads_b_o], out))
         return wrong(call, "heads: shapes differ");
     isize rows = h.queries * h.heads;
-    if (!FULL && (given(&a[heads_weights]) || given(&a[heads_gain]))) return DECLINED;
+    if (!FULL && (given(&a[heads_weights]) || given(&a[heads_w_gate]))) return DECLINED;
     if (FULL &&
         ((given(&a[heads_weights]) && !is_matrix(&a[heads_weights], rows, h.keys)) ||
-         (given(&a[heads_gain]) && !is_matrix(&a[heads_gain], h.queries, h.heads))))
-        return wrong(call, "heads: the weights or the gain do not fit");
+         (is_gated(&h) && (!is_matrix(&a[heads_w_gate], len(&a[heads_q], 1), h.heads) ||
+                           !is_bias(&a[heads_b_gate], h.heads)))))
+        return wrong(call, "heads: the weights or the gates do not fit");
     Array none = {.kind = ABSENT};
     Limits limits = {&a[heads_mask], &none, 0, 0, 0};
     Batch batch;
@@ -277,12 +306,12 @@ Status KERNEL(heads)(Call *call) {
         return wrong(call, "heads: the mask does not fit");
     h.seen = visible_now(&limits, &batch, h.keys);
     h.blind = sees_nothing(&h.seen);
-    isize size =
-        round_up(rows, QUAD) * (dk + dv) + d + (rows <= QUAD ? 0 : attend_many_workspace(dk, dv));
+    isize size = round_up(rows, QUAD) * (dk + dv) + d + (is_gated(&h) ? rows : 0) +
+        (rows <= QUAD ? 0 : attend_many_workspace(dk, dv));
     real *workspace = workspace_get((usize)size * sizeof(real));
     if (!workspace) return NO_MEMORY;
     void *state = work_begin((double)rows * (double)h.keys * (double)(dk + dv));
-    real bad = run(&h, (real)call->number[heads_scale], workspace);
+    real bad = run(&h, call, workspace);
     work_end(state);
     workspace_free(workspace);
     return finished(bad);

@@ -7,7 +7,7 @@ typedef __PTRDIFF_TYPE__ isize; /* Py_ssize_t, npy_intp */
 typedef __SIZE_TYPE__ usize;
 
 #define MAX_AXES 8
-#define MAX_OPERANDS 17
+#define MAX_OPERANDS 19
 
 typedef enum { ABSENT, BOOL, INT8, INT32, INT64, FLOAT32, FLOAT64, OTHER } Kind;
 
