@@ -131,7 +131,7 @@ LARGE = 1 << 20
 #: makes the call three times more, once; for softmax, a few calls without the copy of the result make up for it.
 _FUNCTIONS = {"softmax": math.inf, "matmul": LARGE}
 #: A pass may be one kernel call if no other arguments than these are given.
-_PLAIN = frozenset({"query", "keys", "values", "need_weights"})
+_PLAIN = frozenset({"query", "keys", "values", "metadata", "need_weights"})
 
 
 def is_large(outputs: Iterable[np.ndarray], most: float = LARGE) -> bool:
@@ -174,14 +174,14 @@ def _bound_pass(
 ) -> Bound | None:
     if any(x is not None and x is not False for n, x in arguments.items() if n not in _PLAIN):
         return None
-    query, keys, values = (arguments.get(n) for n in ("query", "keys", "values"))
+    query, keys, values, metadata = (arguments.get(n) for n in ("query", "keys", "values", "metadata"))
     need_weights = arguments.get("need_weights", False)
     if name == "attention_weights":
-        run: Callable[[Any], Any] = functools.partial(_weights, attn, keys)
+        run: Callable[[Any], Any] = functools.partial(_weights, attn, keys, metadata)
     elif name == "forward" and need_weights is True:
-        run = functools.partial(_with_weights, attn, keys, values)
+        run = functools.partial(_with_weights, attn, keys, values, metadata)
     elif name == "forward" and need_weights is False:
-        run = functools.partial(_output, attn, keys, values)
+        run = functools.partial(_output, attn, keys, values, metadata)
     else:
         return None
     call = bind(lambda: run(query), outputs, given)
@@ -191,19 +191,22 @@ def _bound_pass(
     return bind(lambda: run(row), tuple(x[..., 0, :] for x in outputs), given)
 
 
-def _output(attn: Attention, keys: Any, values: Any, query: Any) -> Any:
+def _output(attn: Attention, keys: Any, values: Any, metadata: Any, query: Any) -> Any:
+    if metadata is not None:
+        k, v = parts(attn, keys, values)
+        return None if v is None else attn._fused_metadata(query, k, v, metadata)
     if type(keys) is not Prepared:  # as `forward` asks: a state of linear attention has a pass of its own
         return attn._fused(query, keys, values)
     return attn._fused_prepared(query, keys) if values is None and keys.attn is attn else None
 
 
-def _with_weights(attn: Attention, keys: Any, values: Any, query: Any) -> Any:
+def _with_weights(attn: Attention, keys: Any, values: Any, metadata: Any, query: Any) -> Any:
     k, v = parts(attn, keys, values)
-    return None if v is None else attn._fused_weights(query, k, v, None)
+    return None if v is None else attn._fused_weights(query, k, v, metadata)
 
 
-def _weights(attn: Attention, keys: Any, query: Any) -> Any:
-    found = attn._fused_weights(query, parts(attn, keys, None)[0], None, None)
+def _weights(attn: Attention, keys: Any, metadata: Any, query: Any) -> Any:
+    found = attn._fused_weights(query, parts(attn, keys, None)[0], None, metadata)
     return None if found is None else found[1]
 
 

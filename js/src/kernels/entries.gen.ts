@@ -7,7 +7,7 @@ export const ENTRIES = {
   matmul: ["a", "b", "out", "transposes"],
   attend: ["q", "k", "v", "out", "stats?", "scale", "mask?", "causal", "lengths?"],
   attend_vjp: ["q", "k", "v", "out", "stats", "grad", "dq", "dk", "dv", "scale", "mask?", "causal", "lengths?"],
-  heads: ["q", "k", "v?", "w_q", "w_k", "w_v?", "w_o?", "b_q?", "b_v?", "b_o?", "gain?", "out?", "weights?", "heads", "scale", "mask?"],
+  heads: ["q", "k", "v?", "w_q", "w_k", "w_v?", "w_o?", "b_q?", "b_v?", "b_o?", "w_gate?", "b_gate?", "out?", "weights?", "heads", "scale", "mask?", "sharpness", "threshold"],
   graph_attend: ["q", "k", "v", "indptr", "indices", "bias?", "positions?", "frequency?", "gain?", "out", "weights?", "mixture?", "scale", "interleaved", "plain"],
   graph_attend_vjp: ["grad", "k", "v", "indptr", "indices", "weights", "dscores", "dq?", "scale", "plain"],
   graph_sum: ["x", "indptr", "indices", "order?", "weights?", "out", "scale", "add"],
