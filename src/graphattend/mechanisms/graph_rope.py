@@ -96,8 +96,7 @@ class GraphRoPEAttention(DotProduct):
         at = metadata.distances
         if at.shape != (len(keys),) or at.dtype != query.dtype:  # the kernel rejects numbers that are not finite
             return None
-        rotation = (at.astype(np.float64, copy=False), self._frequency, self.interleaved)
-        return query, {"scale": self.factor, "rotation": rotation}
+        return query, {"scale": self.factor, "rotation": (at, self._frequency, self.interleaved)}
 
     def _single_vjp(self, query: np.ndarray, keys: np.ndarray, metadata: GraphMetadata | None) -> SingleScores | None:
         scores = self._single_scores(query, keys, metadata)

@@ -220,8 +220,8 @@ def attend_few(
         mask: Boolean (True = attend) or of the dtype of q (added), broadcast against (..., M, N).
         slope: Slope of the LeakyReLU below zero.
         squares: Whether the product is q·k - |k|² instead of q·k.
-        rotation: If given, the product is q·(k rotated by position · frequency): positions (..., N), frequency
-            (D // 2,), and whether coordinate pairs are adjacent.
+        rotation: If given, the product is q·(k rotated by position · frequency): positions (..., N) of the dtype of
+            q, frequency (D // 2,), and whether coordinate pairs are adjacent.
 
     Returns:
         Output (..., M, E) or None, weights (..., M, N), and whether q, k and v were finite.
@@ -284,6 +284,8 @@ def attend_few_vjp(
     else:
         (dq, scores, more), (dk, dv, _) = block(q.dtype, shapes[0], weights.shape, extra), sums
     positions, frequency, interleaved = rotation or (None, None, False)
+    if positions is not None:
+        positions = positions.astype(np.float64, copy=False)
     finite = _k.attend_few_vjp(
         *(q, k, v, weights, grad, grad_weights, slopes, positions, frequency, dq, dk, dv, scores, more),
         *(scale, bool(interleaved), sums is not None and sums[2]),

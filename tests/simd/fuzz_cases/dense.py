@@ -116,7 +116,7 @@ def make_few(rng):
         v,
         bias,
         mask,
-        positions,
+        None if positions is None else positions.astype(draw.REAL),
         frequency,
         out,
         output(*b, m, n),

@@ -38,7 +38,14 @@ def make_cross_one(rng):
     width = (0, d, 3)[fusion]
     w, b = (normal(rng, 3 * d, width) / 4, normal(rng, width)) if width else (None, None)
     inputs = normal(rng, d), *(normal(rng, rows, d) for rows in (n, n, near, near)), w, b
-    return [*inputs, row_of_mask(rng, 1, n), output(d), output(n) if rng.random() < 0.5 else None, 0.25, bool(fusion == 2)]
+    return [
+        *inputs,
+        row_of_mask(rng, 1, n),
+        output(d),
+        output(n) if rng.random() < 0.5 else None,
+        0.25,
+        bool(fusion == 2),
+    ]
 
 
 def ref_cross_one(q, k, v, latent_k, latent_v, w, b, mask, out, weights, scale, gated):

@@ -151,8 +151,12 @@ Status KERNEL(attend_few)(Call *call) {
     f.squares = call->number[attend_few_squares] != 0;
     if (values) f.ldv = step(v, 2), f.ldo = step(out, 2), f.e = len(v, 1);
     if (given(bias)) f.bias_query = step_or_zero(bias, 2), f.bias_key = step_or_zero(bias, 1);
-    if (turns) f.position_step = step_or_zero(positions, 1);
+    isize position_step = turns ? step_or_zero(positions, 1) : 0, count = position_step ? n : 1;
+    double *exact = turns ? workspace_get((usize)count * sizeof(double)) : 0;
+    if (turns && !exact) return NO_MEMORY;
+    f.position_step = position_step ? 1 : 0;
     real bad = 0;
+    const real *before = 0;
     Turns table = {0};
     Status status = DONE;
     double work = (double)batch.count * (double)m * (double)n * (double)(d + f.e);
@@ -162,18 +166,20 @@ Status KERNEL(attend_few)(Call *call) {
         f.weights = (real *)batch.at[at_w];
         if (values) f.V = (const real *)batch.at[at_v], f.out = (real *)batch.at[at_out];
         if (given(bias)) f.bias = (const real *)batch.at[at_bias];
-        const double *before = f.positions;
-        if (turns) f.positions = (const double *)batch.at[at_positions];
-        if (f.positions != before) {
+        const real *now = turns ? (const real *)batch.at[at_positions] : 0;
+        if (now != before) {
             if (before) turns_end(&table);
+            before = now;
+            for (isize i = 0; i < count; i++) exact[i] = before[i * position_step];
+            f.positions = exact;
             status = turns_start(&table, (const double *)frequency->data, d,
-                                 call->number[attend_few_interleaved] != 0, f.positions,
+                                 call->number[attend_few_interleaved] != 0, exact,
                                  f.position_step, n);
         }
         f.mask = visible_now(&limits, &batch, n).mask;
         if (status == DONE) bad += attend_few(&f, &table);
     }
     work_end(state);
-    if (turns) turns_end(&table);
+    if (turns) turns_end(&table), workspace_free(exact);
     return status == DONE ? finished(bad) : status;
 }
