@@ -41,8 +41,6 @@ if os.environ.get("GRAPHATTEND_ALL"):
 
 #: The beginnings of the paths of the files to run; "tests" for all.
 CHOSEN = tuple(os.environ.get("GRAPHATTEND_TEST_FILES", "tests").split(","))
-#: Those of the files to leave out.
-LEFT_OUT = tuple(filter(None, os.environ.get("GRAPHATTEND_TEST_FILES_WITHOUT", "").split(",")))
 
 #: Marks a file in which every test needs an operating system.
 NOTHING_TO_RUN = "\npytestmark = pytest.mark.native"
@@ -79,7 +77,7 @@ def mirrored_files(backend: str) -> list[str]:
     found = [path for path in TESTS.rglob("test_*.py") if NOTHING_TO_RUN not in path.read_text("utf-8")]
     outside = {"pyodide", "browser", "webkit"}
     mirror = (path.relative_to(ROOT).as_posix() for path in found if path.parent.name not in outside)
-    chosen = (path for path in mirror if path.startswith(CHOSEN) and not path.startswith(LEFT_OUT))
+    chosen = (path for path in mirror if path.startswith(CHOSEN))
     return sorted(path for path in chosen if backend == "auto" or path.startswith(ARITHMETIC))
 
 
