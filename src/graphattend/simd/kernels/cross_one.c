@@ -1,5 +1,5 @@
-/* Attention of one query in two spaces: over the keys, over the latent keys, and of the first result over the latent
- * keys; then the three are fused. */
+/* Attention of one query in two spaces: over the keys, over the latent keys, and of the first
+ * result over the latent keys; then the three are fused. */
 #include "few.h"
 #include "kernels.h"
 #include "rows.h"
@@ -59,8 +59,9 @@ Status KERNEL(cross_one)(Call *call) {
         len(lv, 2) != near || len(&a[cross_one_out], 1) != d)
         return wrong(call, "cross_one: queries, keys and values differ");
     if (given(w) != given(&a[cross_one_b]) || (gated && !given(w)) ||
-        (given(w) && (len(w, 2) != 3 * d || len(w, 1) != (gated ? 3 : d) ||
-                      len(&a[cross_one_b], 1) != len(w, 1))))
+        (given(w) &&
+         (len(w, 2) != 3 * d || len(w, 1) != (gated ? 3 : d) ||
+          len(&a[cross_one_b], 1) != len(w, 1))))
         return wrong(call, "cross_one: the fusion does not fit");
     if (given(weights) && len(weights, 1) != n)
         return wrong(call, "cross_one: the weights do not fit");
@@ -73,7 +74,8 @@ Status KERNEL(cross_one)(Call *call) {
     Mask all = {0}, mask = visible_now(&limits, &batch, n).mask;
     real *workspace = workspace_get((usize)(5 * d + 2 * near + n) * sizeof(real));
     if (!workspace) return NO_MEMORY;
-    /* The query and the three results, in this order, so that query and first result are the rows of the second pass */
+    /* The query and the three results, in this order, so that query and first result are the rows
+     * of the second pass */
     real *rows = workspace, *parts = rows + d, *latent = parts + d, *near_weights = rows + 5 * d,
          *own = given(weights) ? (real *)weights->data : near_weights + 2 * near,
          scale = (real)call->number[cross_one_scale];

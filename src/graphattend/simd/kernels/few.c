@@ -172,9 +172,9 @@ Status KERNEL(attend_few)(Call *call) {
             before = now;
             for (isize i = 0; i < count; i++) exact[i] = before[i * position_step];
             f.positions = exact;
-            status = turns_start(&table, (const double *)frequency->data, d,
-                                 call->number[attend_few_interleaved] != 0, exact,
-                                 f.position_step, n);
+            status =
+                turns_start(&table, (const double *)frequency->data, d,
+                            call->number[attend_few_interleaved] != 0, exact, f.position_step, n);
         }
         f.mask = visible_now(&limits, &batch, n).mask;
         if (status == DONE) bad += attend_few(&f, &table);

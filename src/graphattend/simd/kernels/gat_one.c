@@ -1,6 +1,7 @@
-/* A graph attention layer for one query, without projecting keys and values: a . (W k) = (W' a) . k,
- * so the caller folds W into the vectors of the scores, and the values are averaged first and
- * projected then. Velickovic et al.: Graph Attention Networks, arXiv:1710.10903, equations 1 to 6. */
+/* A graph attention layer for one query, without projecting keys and values: a . (W k) = (W' a) .
+ * k, so the caller folds W into the vectors of the scores, and the values are averaged first and
+ * projected then. Velickovic et al.: Graph Attention Networks, arXiv:1710.10903, equations 1 to 6.
+ */
 #include "few.h"
 #include "kernels.h"
 #include "rows.h"
@@ -58,14 +59,16 @@ Status KERNEL(gat_one)(Call *call) {
         len(weights, 1) != keys)
         return wrong(call, "gat_one: q, k, the vectors and the weights differ");
     if (given(edges) != given(&a[gat_one_by_edge]) ||
-        (given(edges) && (len(edges, 2) != keys || len(&a[gat_one_by_edge], 2) != heads ||
-                          len(&a[gat_one_by_edge], 1) != len(edges, 1))))
+        (given(edges) &&
+         (len(edges, 2) != keys || len(&a[gat_one_by_edge], 2) != heads ||
+          len(&a[gat_one_by_edge], 1) != len(edges, 1))))
         return wrong(call, "gat_one: the edges do not fit");
     if (given(v) != given(w) || given(v) != given(out))
         return wrong(call, "gat_one: v, w and out belong together");
     isize e = given(v) ? len(w, 1) : 0;
-    if (given(v) && (len(v, 2) != keys || len(v, 1) != len(w, 2) || len(w, 3) != heads ||
-                     (len(out, 1) != heads * e && len(out, 1) != e)))
+    if (given(v) &&
+        (len(v, 2) != keys || len(v, 1) != len(w, 2) || len(w, 3) != heads ||
+         (len(out, 1) != heads * e && len(out, 1) != e)))
         return wrong(call, "gat_one: v, w and out differ");
     if (given(&a[gat_one_b]) && (!given(out) || len(&a[gat_one_b], 1) != len(out, 1)))
         return wrong(call, "gat_one: the bias does not fit");

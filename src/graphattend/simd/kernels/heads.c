@@ -295,8 +295,9 @@ Status KERNEL(heads)(Call *call) {
     if (!FULL && (given(&a[heads_weights]) || given(&a[heads_w_gate]))) return DECLINED;
     if (FULL &&
         ((given(&a[heads_weights]) && !is_matrix(&a[heads_weights], rows, h.keys)) ||
-         (is_gated(&h) && (!is_matrix(&a[heads_w_gate], len(&a[heads_q], 1), h.heads) ||
-                           !is_bias(&a[heads_b_gate], h.heads)))))
+         (is_gated(&h) &&
+          (!is_matrix(&a[heads_w_gate], len(&a[heads_q], 1), h.heads) ||
+           !is_bias(&a[heads_b_gate], h.heads)))))
         return wrong(call, "heads: the weights or the gates do not fit");
     Array none = {.kind = ABSENT};
     Limits limits = {&a[heads_mask], &none, 0, 0, 0};
