@@ -431,6 +431,30 @@ def test_weights_are_bound_and_have_the_same_bits(key, rows):
         query[..., 1] = 0
 
 
+#: Mechanisms whose forward pass is one kernel call, also with metadata and another query.
+ONE_CALL = {*BOUND, "dynamic_heads", "edge_featured", "cross_space", "graph_rope"}
+
+
+@pytest.mark.with_kernels
+@pytest.mark.parametrize("key", ga.list_mechanisms())
+def test_a_pass_is_bound_only_where_other_numbers_need_no_python(key):
+    attn, call = mechanism_class(key).example(np.random.default_rng(0), N, D)
+    floats = {n: np.asarray(x, np.float32) for n, x in call.items() if n != "metadata"}
+    fields = {n: x for n, x in vars(call.get("metadata", GraphMetadata())).items() if x is not None}
+    changing = {n: np.asarray(x, np.float32) for n, x in fields.items() if np.asarray(x).dtype.kind == "f"}
+    metadata = GraphMetadata(**(fields | changing)) if fields else None
+    arguments = {**floats, "metadata": metadata}
+    out = np.empty_like(attn.forward(**arguments))
+    found = plans.bound_call(attn.forward, [], arguments, (out,), (floats["query"], *changing.values()))
+    assert (found is not None) is (key in ONE_CALL)
+    rng = np.random.default_rng(1)
+    for _ in range(5 * (found is not None)):
+        for x in (floats["query"], *changing.values()):
+            x[...] = 0.1 * rng.random(x.shape)
+        assert repeat(found) == 1
+        np.testing.assert_array_equal(out, attn.forward(**arguments))
+
+
 @pytest.mark.with_kernels
 @pytest.mark.parametrize("key", ["scaled_dot_product", "multi_head", "hyperbolic"])
 @pytest.mark.parametrize("prepared", [False, True])

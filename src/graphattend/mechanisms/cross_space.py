@@ -218,7 +218,7 @@ class CrossSpaceAttention(DotProduct):
         fusion = p.get(f"w_{name}"), p.get(f"b_{name}")
         return simd.cross_single(query, keys, values, *latent, fusion, self.factor, name == "gate", weights, mask)
 
-    def _plain_latent(self, query: np.ndarray, metadata: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    def _plain_latent(self, query: np.ndarray, metadata: GraphMetadata | None) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the latent keys and values (L, D) for one query, or None if the metadata is unusual."""
         if type(metadata) is not GraphMetadata:
             return None

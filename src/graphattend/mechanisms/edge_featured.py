@@ -228,7 +228,7 @@ class EdgeFeaturedAttention(Attention):
         slope, concat = self.negative_slope, self.concat
         return simd.gat_single(query, keys, values, features, vectors, w, b, slope, concat, mask)
 
-    def _plain_edges(self, keys: np.ndarray, metadata: Any) -> Any:
+    def _plain_edges(self, keys: np.ndarray, metadata: GraphMetadata | None) -> Any:
         """Return the edge features (N, e) of one query, None if none are used, or False if the metadata is unusual."""
         if not self.edge_dim:
             return None if metadata is None else False

@@ -216,14 +216,14 @@ def favor_single(
     return found[:2] if found is not None and found[2] else None
 
 
-def cross_single(query: np.ndarray, keys: np.ndarray, values: np.ndarray, *layer: Any) -> np.ndarray | None:
+def cross_single(query: np.ndarray, keys: np.ndarray, values: np.ndarray, *layer: object) -> np.ndarray | None:
     """Compute `kernel_ops.cross_single`, or return None if a result is not finite."""
     found = _kernels.cross_single(query, keys, values, *layer)
     return found[0] if found is not None and found[1] else None
 
 
 def gat_single(
-    query: np.ndarray, keys: np.ndarray, values: np.ndarray | None, *layer: Any
+    query: np.ndarray, keys: np.ndarray, values: np.ndarray | None, *layer: object
 ) -> tuple[Any, np.ndarray] | None:
     """Compute `kernel_ops.gat_single`, or return None if a result is not finite."""
     found = _kernels.gat_single(query, keys, values, *layer)
