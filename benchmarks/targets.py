@@ -140,27 +140,23 @@ REASONS = {
     " ms where sums without turning take 2; of 14 ms of `linear`, 2 to 3 pull its features back",
     "1 query, N = 10 000": "of 0.24 ms, 0.14 to 0.18 go into reading one number of each cache line, whoever does it",
     "1 query, N = 1 000, against": "of 27 µs, 12 go into reading one number of each cache line; Python's call adds 2 to 3",
-    "mechanisms forward, of dot products": "in Node.js the kernels take 56 of 62 µs of `multi_head` and 59 of 92 of"
-    " `dynamic_heads`, whose four heads are four times the multiply-adds, 55 of 71 of `graph_rope`, 52 of 63 of"
-    " `hyperbolic`, 69 of 79 of `mixed_curvature`, 75 of 99 of `cross_space`, whose three passes read twice the numbers,"
-    " and nearly all 121 of `linear`, whose features are 4.1 MFLOP, 70 µs at the peak loop's speed; dot products take 19."
-    " `edge_featured` has two heads: of 104 µs in its calls of kernels (150 in all, on a busy machine), 57 are the pass over"
-    " the keys, 27 the bias of the edges and 20 the projection of the heads' sums, small products whose steps in Python"
-    " take longer than they do; one kernel for all three was not tried",
+    "mechanisms forward, of dot products": "each is one kernel call, which in Node.js takes 52 of 63 µs of"
+    " `hyperbolic`, 69 of 79 of `mixed_curvature`, 55 of 71 of `graph_rope`, 81 of 97 of `cross_space`, whose three passes read"
+    " twice the numbers, and nearly all 121 of `linear`, whose features are 4.1 MFLOP, 70 µs at the peak loop's speed; dot"
+    " products take 19 (27 in the run of `cross_space`)",
     "multi-head, 4 heads, 1 query": "1.5 to 1.8 times in the ten runs before; its kernel takes 56 of 62 µs",
     "mechanisms forward, with weights": _DIFFERENT,
     "mechanisms forward, weights alone": _DIFFERENT,
     "mechanisms forward, masked": _DIFFERENT,
     "mechanisms forward, prepared": _DIFFERENT,
     "mechanisms over a graph, with weights": _DIFFERENT,
-    "resident tensors with metadata": "to encode the request, to find that it is the one before and to call Python"
-    " through Pyodide takes 55; the mechanism's own steps in Python, which both have, take 50 more",
     "mechanisms forward, of its experts": "natively, on a busy machine, the kernels of the two experts of `moe` take 77 of 107 µs"
     " and the calls of these kernels 7; the router takes 10, the check of fields that no chosen expert reads 4, the weighted"
     " sum 7. Each pass over the keys fills the second-level cache, so that Python's steps between take twice as long as alone",
     "mechanisms forward, backward": "to copy 1 000 keys and values, as their gradients are written, takes twice as long as"
     " a forward pass of dot products; those of a mixture are written by the first expert and added to by the"
-    " others in the same pass, so that `moe` takes 5.6 to 5.7 times its forward pass and its hyperbolic expert alone 5.4 to 5.5",
+    " others in the same pass, so that `moe` takes 5.6 to 5.7 times its forward pass and its hyperbolic expert alone 5.4 to 5.5;"
+    " of `edge_featured`, `cross_space` and `dynamic_heads` the forward pass is one kernel call and the pullback several",
     "float64 against float32, scaled dot product": "keys and values are 2 MB then, as large as the second-level cache, and are"
     " read at 45 GB/s; in float32 at 60. Of 500 keys it is 2.15. The exponentials are 4 % of it, so that a table in the"
     " place of their polynomial would not help",
@@ -190,7 +186,7 @@ REASONS = {
     "attend, hyperbolic: two threads": _shared(92),
     "attend, hyperbolic: gradients, two threads": _shared(91),
     "first answer of a page": "on a machine where an empty page takes 35 ms, a first visit took 1 310 to 1 440 ms, a second one 514"
-    " to 738, and without Python 96 to 133; in this run an empty page takes 78",
+    " to 738, and without Python 96 to 133; in this run an empty page takes 80",
     "kernel payload": "the kernels of float64 are half of it",
     "accelerate_numpy(): add": "touching each cache line of the three arrays (12 MB) takes as long as adding them",
 }
